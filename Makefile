@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+#   make            build/holdup and build/holdupd
+#   make check      install what is needed, build, run all tests (unit, data, fuzz, VM)
+#   make demo       install what is needed, lock up a kernel in a VM, dump it, print the verdict
+#   make unit vmcheck fuzz bench      the parts
+#   V=1 shows commands; SANITIZE=1 builds into build-asan/ under ASan and UBSan; WERROR=1 for CI
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules
+
+ifeq ($(V),1)
+Q =
+say = @:
+else
+Q = @
+say = @printf '  %-7s %s\n'
+endif
+
+CC ?= gcc
+CFLAGS ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+PKGS = libbpf libelf libdw zlib libzstd jansson capstone
+LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -ldeflate -llzo2 -lsnappy -lxxhash -lpthread
+
+BUILD = build
+required = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Ianalyze -Wall -Wextra \
+	   -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
+	   -Wdeclaration-after-statement -fno-strict-aliasing \
+	   $(shell $(PKG_CONFIG) --cflags $(PKGS))
+required := $(filter-out -Wdeclaration-after-statement,$(required))
+ifeq ($(WERROR),1)
+required += -Werror
+endif
+ifeq ($(SANITIZE),1)
+BUILD = build-asan
+required += -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	    -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=address,undefined
+endif
+
+lib_src = $(filter-out analyze/cli/%,$(wildcard analyze/*.c analyze/*/*.c))
+cli_src = $(wildcard analyze/cli/*.c)
+lib_obj = $(lib_src:%.c=$(BUILD)/%.o)
+cli_obj = $(cli_src:%.c=$(BUILD)/%.o)
+
+.PHONY: all
+all: $(BUILD)/holdup
+
+$(BUILD)/libholdup.a: $(lib_obj)
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/holdup: $(cli_obj) $(BUILD)/libholdup.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/%.o: %.c
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(required) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Unit tests: one program per tests/unit/test_*.c, against the library.
+unit_src = $(wildcard tests/unit/test_*.c)
+unit_bin = $(unit_src:tests/unit/%.c=$(BUILD)/tests/unit/%)
+unit_common = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(unit_src),$(wildcard tests/unit/*.c)))
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(unit_common) $(BUILD)/libholdup.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+.SECONDARY:
+.PHONY: unit-build clean
+unit-build: $(unit_bin)
+
+clean:
+	rm -rf build build-asan
+
+-include $(shell find build build-asan -name '*.d' 2>/dev/null)

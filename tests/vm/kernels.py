@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where the lab keeps its kernels: names, suites and the layout of the cache.
+
+    <cache>/kernels/<release>/image/     the image package, unpacked
+    <cache>/kernels/<release>/headers/   linux-headers, -common, kbuild (and a libc for them), unpacked
+    <cache>/kernels/<release>/debug/     vmlinux of the -dbg package, when fetched
+    <cache>/kernels/<release>/kernel.json  what was unpacked from which package
+    <cache>/kernels/<series>             link to the release in use
+
+The cache is ${XDG_CACHE_HOME:-~/.cache}/holdup; nothing here is ever written into the source tree.
+"""
+
+import json
+import os
+import pathlib
+
+# Series as the tests name them, and the Debian suite that carries each.
+SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie"}
+DEFAULT_SERIES = "6.1"
+
+
+def cache_dir():
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return pathlib.Path(base) / "holdup"
+
+
+class Kernel:
+    """One fetched kernel."""
+
+    def __init__(self, series):
+        if series not in SUITES:
+            raise SystemExit(f"kernel {series}: not one of {', '.join(SUITES)}")
+        self.series = series
+        link = cache_dir() / "kernels" / series
+        if not (link / "kernel.json").exists():
+            raise SystemExit(f"kernel {series} is not in the cache: run tests/vm/fetch.py {series}")
+        self.dir = link.resolve()
+        self.info = json.loads((self.dir / "kernel.json").read_text())
+        self.release = self.info["release"]
+
+    @property
+    def vmlinuz(self):
+        return self.dir / "image/boot" / f"vmlinuz-{self.release}"
+
+    @property
+    def modules_dir(self):
+        root = self.dir / "image"
+        for lib in ("lib", "usr/lib"):
+            if (root / lib / "modules" / self.release).is_dir():
+                return root / lib / "modules" / self.release
+        raise SystemExit(f"{root}: no modules of {self.release}")
+
+    @property
+    def headers_root(self):
+        return self.dir / "headers"
+
+    @property
+    def debug_vmlinux(self):
+        return self.dir / "debug" / f"vmlinux-{self.release}"
+
+    @property
+    def build_dir(self):
+        return self.dir / "build"
