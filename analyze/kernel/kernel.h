@@ -12,6 +12,7 @@
 struct dump;
 struct symbols;
 struct types;
+struct vmcoreinfo;
 
 /* Means given on the command line beside the dump; each may be NULL. */
 struct kernel_options {
@@ -50,6 +51,9 @@ struct kernel {
 	uint64_t pgd;	     /* physical address of init_top_pgt */
 	bool la57;	     /* 5-level page tables */
 	bool has_vmcoreinfo;
+	struct vmcoreinfo *vmcoreinfo; /* parsed lines; NULL when there is none */
+	uint64_t image_start;	 /* first mapped byte of the kernel image, 0 unknown */
+	uint64_t image_end;	 /* one past its last mapped byte */
 	struct symbols *symbols; /* NULL when none were found: addresses stay bare */
 	struct types *types;	 /* NULL when no BTF was found */
 	struct module *modules;  /* sorted by base */
