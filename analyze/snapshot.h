@@ -128,6 +128,9 @@ struct wait {
 	int32_t queue_pos;     /* place in the lock's own queue from 0, -1 unknown */
 	uint64_t waited_ns;    /* SNAPSHOT_NO_TIME unknown */
 	bool queued_behind;    /* spins in the queue's own spinlock, inside a rwlock's slow path */
+	bool slow;	       /* in the primitive's slow path or asleep in it: it does wait; false: it
+				* may just be passing (or spins inline, as kernels before 4.2 do) */
+	enum lock_kind kind;   /* by the primitive, also where the lock itself is unknown */
 };
 
 /* A lock's address seen in the registers or in the stack of somebody. */
