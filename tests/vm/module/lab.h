@@ -28,7 +28,10 @@ void lab_truth_holder(unsigned int gate, const char *function, const char *lock,
 
 void lab_gate_open(unsigned int gate);
 bool lab_gate_is_open(unsigned int gate);
-/* Sleep until the gate is open. Process context. */
+/*
+ * Sleep until the gate is open, and a moment longer, for whoever opened it with its next
+ * instruction still to come. Process context; does not depend on jiffies.
+ */
 void lab_gate_wait(unsigned int gate);
 /* Spin until @want have arrived at @count. Any context; for lock orders that must overlap. */
 void lab_rendezvous(atomic_t *count, int want);
@@ -43,6 +46,27 @@ int lab_thread_start(int (*fn)(void *data), void *data, unsigned int cpu, const 
 void lab_timer_start(struct timer_list *timer, unsigned int cpu, unsigned int ms);
 
 /* One starter per scenario; each returns 0 or a negative errno. */
-int labset_start_expire(void);
+int labset_start_expire(void); /* 1 */
+int labpool_start_shrink(void); /* 2 */
+int labstat_start_timer(void); /* 3 */
+int labset_start_dump(void); /* 4 */
+int labpool_start_resize(void); /* 5 */
+int labnet_start_route(void); /* 6 */
+int labnet_start_port(void); /* 7 */
+int labcfg_start_apply(void); /* 8 */
+int labtree_start_lookup(void); /* 9 */
+int labpool_start_register(void); /* 10 */
+int labdev_start_drain(void); /* 11 */
+int labdev_start_scan(void); /* 12 */
+int labtab_start_walk(void); /* 13 */
+int labset_start_flush(void); /* 14, with labpool_start_shrink_on() */
+int labpool_start_traffic(void); /* 15 */
+int labnode_start_visit(void); /* 16 */
+int labwork_start_drain(void); /* 17 */
+
+/* Scenario 2's holder on @first and @waiters tasks on the CPUs after it. */
+int labpool_start_shrink_on(unsigned int first, unsigned int waiters);
+/* Harmless traffic on one CPU: short holds, with @idle_us microseconds of sleep between them. */
+int labpool_start_traffic_on(unsigned int cpu, unsigned int idle_us);
 
 #endif
