@@ -182,6 +182,8 @@ struct cpu {
 	bool has_preempt;
 	uint32_t preempt_count; /* raw __preempt_count without the need-resched bit */
 	uint64_t no_switch_ns;	/* since the last context switch; SNAPSHOT_NO_TIME unknown */
+	uint64_t watchdog_ns;	/* since the soft-lockup watchdog's thread last ran here (its touch
+				 * timestamp); SNAPSHOT_NO_TIME unknown */
 	uint64_t last_tick_ns;	/* since its clock was last updated by a tick; SNAPSHOT_NO_TIME */
 	uint32_t nr_running;	/* runnable tasks on its queue, SNAPSHOT_NONE unknown */
 	struct wait *waits;  /* innermost first: an interrupt may wait over a task that waits */
@@ -228,6 +230,7 @@ struct snapshot {
 	double uptime_s;
 	bool has_loadavg;
 	double loadavg[3];
+	uint64_t watchdog_thresh_ns; /* kernel.watchdog_thresh, 0 unknown; a soft lockup is twice it */
 	const char *panic;	/* the panic string, NULL: no panic */
 	uint32_t panic_cpu, panic_pid;
 	const char *panic_comm;

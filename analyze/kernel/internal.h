@@ -80,6 +80,30 @@ void types_free(struct types *types); /* takes NULL */
 struct translate_cache *translate_cache_new(void);
 void translate_cache_free(struct translate_cache *cache); /* takes NULL */
 
+/* Sets the page table to use and forgets what was translated with another. */
+void translate_setup(struct kernel *kernel, uint64_t pgd, bool la57, uint64_t encryption_mask);
+/* page_offset_base: where dumps that lost page tables still find linearly mapped memory. */
+void translate_set_direct_map(struct kernel *kernel, uint64_t start);
+/*
+ * kernel_translate(), and how many bytes from @va on are contiguous in physical memory (at least
+ * up to the end of the page).
+ */
+int translate_run(struct kernel *kernel, uint64_t va, uint64_t *ret_pa, uint64_t *ret_run);
+/*
+ * Where the current page table maps the kernel image, in 2 MiB steps. -EFAULT or -EINVAL when it
+ * is not a kernel's page table, -ENODATA when its pages are not in the dump.
+ */
+int translate_find_image(struct kernel *kernel, uint64_t *ret_start, uint64_t *ret_end,
+			 uint64_t *ret_phys_base);
+
+/*
+ * Finds the page tables, image and phys_base; fills those fields and ->vmcoreinfo if the dump has
+ * its text. -EINVAL with a line in msgs.
+ */
+int bootstrap_find_kernel(struct kernel *kernel);
+/* When the dump has no VMCOREINFO note: the kernel's own copy of it, by symbol. Needs symbols. */
+int bootstrap_read_vmcoreinfo(struct kernel *kernel);
+
 /* kernel->nr_cpu_ids, percpu_offset, cpu_online, cpu_possible; needs symbols. */
 int percpu_load(struct kernel *kernel);
 

@@ -2,7 +2,9 @@
 """Where the lab keeps its kernels: names, suites and the layout of the cache.
 
     <cache>/kernels/<release>/image/     the image package, unpacked
-    <cache>/kernels/<release>/headers/   linux-headers, -common, kbuild (and a libc for them), unpacked
+    <cache>/kernels/<release>/headers/   linux-headers, -common and kbuild, unpacked
+    <cache>/kernels/<release>/hostlibs/  libc of the suite, where its build programs need a newer one
+    <cache>/kernels/<release>/build/     the lab's module, built (build_module.py)
     <cache>/kernels/<release>/debug/     vmlinux of the -dbg package, when fetched
     <cache>/kernels/<release>/kernel.json  what was unpacked from which package
     <cache>/kernels/<series>             link to the release in use
@@ -13,6 +15,7 @@ The cache is ${XDG_CACHE_HOME:-~/.cache}/holdup; nothing here is ever written in
 import json
 import os
 import pathlib
+import re
 
 # Series as the tests name them, and the Debian suite that carries each.
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie"}
@@ -22,6 +25,22 @@ DEFAULT_SERIES = "6.1"
 def cache_dir():
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return pathlib.Path(base) / "holdup"
+
+
+def programs_for_newer_libc(folder):
+    """ELF programs in the folder which ask for a newer libc than this machine has."""
+    have = tuple(int(x) for x in os.confstr("CS_GNU_LIBC_VERSION").split()[1].split(".")[:2])
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not path.is_file() or not os.access(path, os.X_OK):
+            continue
+        data = path.read_bytes()
+        if data[:4] != b"\x7fELF":
+            continue
+        wants = [(int(a), int(b)) for a, b in re.findall(rb"\0GLIBC_(\d+)\.(\d+)", data)]
+        if wants and max(wants) > have:
+            found.append(path)
+    return found
 
 
 class Kernel:
