@@ -28,7 +28,7 @@ static void truth_putc(char c)
 
 static const char *truth_context(void)
 {
-	if (in_hardirq())
+	if (hardirq_count())
 		return "irq";
 	if (in_serving_softirq())
 		return "softirq";
