@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run one guest: boot it, let it lock up, take the dumps, and never lose it silently.
+
+Every way in which a run can go wrong is an exception of its own, with the console's tail.
+
+Serial ports: ttyS0 console.log (the kernel's), ttyS1 truth.log (the lab module writes it byte by
+byte to port 0x2f8, so that the truth is never in the kernel's log), ttyS2 lab.log (guest-init.sh).
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from initramfs import which
+from qmp import Qmp, QmpError
+
+KDUMP_VARIANTS = ["kdump-zlib", "kdump-zlib-flat", "kdump-lzo", "kdump-lzo-flat", "kdump-elf",
+                  "kdump-elf-flat", "kdump-plain", "kdump-plain-flat", "kdump-zstd",
+                  "kdump-snappy"]
+# An ELF dump does not fit beside the crash kernel: it travels flattened and is put in order here.
+REARRANGED = {"kdump-elf": "kdump-elf-flat"}
+QMP_VARIANTS = {"qmp-elf": "elf", "qmp-kdump-zlib": "kdump-zlib"}
+
+
+TRIGGERS = ["none", "sysrq-c", "nmi", "qmp"]
+
+
+class GuestError(Exception):
+    """Base of all failures of a guest; the message ends in the console's tail."""
+
+    def __init__(self, text, console=None):
+        if console:
+            text += "\n--- last lines of the console ---\n" + console
+        super().__init__(text)
+
+
+class NoBoot(GuestError):
+    """The kernel never came to /init."""
+
+
+class SetupFailed(GuestError):
+    """/init could not set the guest up (sysctl, kexec, insmod)."""
+
+
+class GuestLost(GuestError):
+    """QEMU went away before its work was done."""
+
+
+class Deadline(GuestError):
+    """The guest did not do in time what it should."""
+
+
+class MissingDump(GuestError):
+    """A dump that was asked for was not written, or arrived damaged."""
+
+
+class UnexpectedSplat(GuestError):
+    """The kernel complained about something that the scenario does not provoke."""
+
+
+# What the kernel may complain about, and the events (scenarios.tsv) that explain it. "lockup" stands
+# for every kind of lockup: one watchdog's symptom accompanies another's.
+LOCKUPS = {"soft-lockup", "hard-lockup", "rcu-stall", "hung-task", "workqueue-lockup",
+           "spinlock-lockup", "deadlock-report", "ipi-wait"}
+SPLATS = [
+    (r"BUG: soft lockup", LOCKUPS),
+    (r"rcu: INFO: rcu_\w+ (self-)?detected (expedited )?stalls?", LOCKUPS),
+    (r"INFO: task .* blocked for more than", LOCKUPS),
+    (r"BUG: workqueue lockup", LOCKUPS),
+    (r"NMI watchdog: Watchdog detected hard LOCKUP", LOCKUPS),
+    (r"BUG: kernel NULL pointer dereference", {"oops"}),
+    (r"BUG: unable to handle", {"oops"}),
+    (r"\bOops: ", {"oops"}),
+    (r"general protection fault", {"oops"}),
+    (r"WARNING: ", set()),
+    (r"BUG: ", set()),
+    (r"kernel BUG at", set()),
+    (r"------------\[ cut here", set()),
+    (r"possible (circular|recursive) locking", set()),
+]
+
+
+def unexpected_splats(console, event):
+    """Lines of the first kernel's log which the event does not explain."""
+    found = []
+    for line in console.split("LAB-CRASH-KERNEL", 1)[0].splitlines():
+        for pattern, events in SPLATS:
+            if re.search(pattern, line):
+                if event not in events:
+                    found.append(line.strip())
+                break
+    return found
+
+
+def tail(path, lines=30):
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return "(no console)"
+    return "\n".join(text.splitlines()[-lines:])
+
+
+class Spec:
+    """What to boot, how to lock it up and what to take from it."""
+
+    def __init__(self, **kw):
+        self.kernel = None
+        self.initrd = None
+        self.params = ""          # of holdup_lab.ko
+        self.cpus = 8
+        self.mem = 1024           # MiB
+        self.sysctls = ""
+        self.trigger = "none"     # none | sysrq-c | nmi | qmp
+        self.wait_s = 5.0         # for sysrq-c, nmi and qmp: after the module was started
+        self.dumps = []
+        self.vmcoreinfo = True
+        self.deadline_s = 120.0
+        self.event = None
+        self.append = ""
+        for k, v in kw.items():
+            if not hasattr(self, k):
+                raise TypeError(k)
+            setattr(self, k, v)
+        self.kdumps = [d for d in self.dumps if d in KDUMP_VARIANTS]
+        self.qmps = [d for d in self.dumps if d in QMP_VARIANTS]
+        unknown = set(self.dumps) - set(self.kdumps) - set(self.qmps)
+        if unknown:
+            raise ValueError(f"unknown dump {', '.join(sorted(unknown))}; there are "
+                             f"{', '.join(KDUMP_VARIANTS + list(QMP_VARIANTS))}")
+
+
+class Guest:
+    def __init__(self, spec, out):
+        self.spec = spec
+        self.out = out
+        self.console = out / "console.log"
+        self.truth = out / "truth.log"
+        self.lab = out / "lab.log"
+        self.proc = None
+        self.qmp = None
+        self.work = None
+        self.end = 0.0
+        self.times = {}
+
+    # -- small parts -------------------------------------------------------------------------
+
+    def fail(self, kind, text):
+        return kind(text, tail(self.console))
+
+    def command_line(self):
+        s = self.spec
+        words = ["console=ttyS0", "mitigations=off", "tsc=reliable", "panic=0"]
+        if s.kdumps:
+            words.append("crashkernel=256M")
+            words.append("lab.dumps=" + ",".join(self.transfers()))
+        insmod = ["qemu_fw_cfg"] if s.vmcoreinfo and s.qmps else []
+        sysctls = s.sysctls
+        if s.trigger == "nmi":
+            sysctls = ",".join(filter(None, [sysctls, "kernel.unknown_nmi_panic=1"]))
+        words += ["lab.insmod=" + ",".join(insmod), "lab.sysctl=" + sysctls,
+                  f"lab.trigger={s.trigger}", f"lab.delay={s.wait_s:g}",
+                  "lab.params=" + s.params, s.append]
+        return " ".join(w for w in words if w and not w.endswith("="))
+
+    def qemu(self):
+        s = self.spec
+        argv = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "Nehalem",
+                "-smp", str(s.cpus), "-m", str(s.mem), "-nodefaults", "-no-user-config",
+                "-display", "none", "-no-reboot",
+                "-kernel", str(s.kernel.vmlinuz), "-initrd", str(s.initrd),
+                "-append", self.command_line(),
+                "-serial", f"file:{self.console}", "-serial", f"file:{self.truth}",
+                "-serial", f"file:{self.lab}",
+                "-qmp", f"unix:{self.work}/qmp,server=on,wait=off"]
+        if s.qmps and s.vmcoreinfo:
+            argv += ["-device", "vmcoreinfo"]
+        for i, v in enumerate(self.transfers()):
+            disk = self.disk(v)
+            with open(disk, "wb") as f:
+                f.truncate((s.mem + 64) << 20)
+            argv += ["-drive", f"file={disk},format=raw,if=none,id=d{i},cache=unsafe",
+                     "-device", f"virtio-blk-pci,drive=d{i}"]
+        return argv
+
+    def transfers(self):
+        """The variants that the crash kernel writes: each once."""
+        return list(dict.fromkeys(REARRANGED.get(v, v) for v in self.spec.kdumps))
+
+    def disk(self, variant):
+        return self.out / f"vmcore.{variant}.part"
+
+    def lab_lines(self):
+        text = self.lab.read_text(errors="replace") if self.lab.exists() else ""
+        # The last line may still be on its way.
+        return [x.strip()[4:] for x in text.split("\n")[:-1] if x.startswith("LAB ")]
+
+    def console_has(self, text):
+        return self.console.exists() and text.encode() in self.console.read_bytes()
+
+    def until(self, what, condition, alive=True, limit=None):
+        """Wait until the condition holds; the guest's deadline and its end are failures."""
+        end = min(self.end, time.monotonic() + limit) if limit else self.end
+        while True:
+            value = condition()
+            if value:
+                self.times[what] = round(time.monotonic() - self.start, 2)
+                return value
+            for line in self.lab_lines():
+                if line.startswith("failed"):
+                    raise self.fail(SetupFailed, f"the guest's init: {line}")
+            if alive and self.proc.poll() is not None:
+                value = condition()
+                if value:
+                    return value
+                raise self.fail(GuestLost, f"QEMU ended (status {self.proc.returncode}) while "
+                                           f"waiting for: {what}{self.qemu_words()}")
+            if time.monotonic() > end:
+                kind = NoBoot if not self.lab_lines() else Deadline
+                raise self.fail(kind, f"not in {time.monotonic() - self.start:.0f} s: {what}")
+            time.sleep(0.1)
+
+    def qemu_words(self):
+        try:
+            words = (self.out / "qemu.log").read_text(errors="replace").strip()
+        except OSError:
+            words = ""
+        return f": {words}" if words else ""
+
+    # -- the run -----------------------------------------------------------------------------
+
+    def run(self):
+        self.out.mkdir(parents=True, exist_ok=True)
+        for old in list(self.out.glob("vmcore.*")) + [self.console, self.truth, self.lab]:
+            old.unlink(missing_ok=True)
+        self.work = tempfile.mkdtemp(prefix="holdup-lab.")
+        self.start = time.monotonic()
+        self.end = self.start + self.spec.deadline_s
+        try:
+            with open(self.out / "qemu.log", "wb") as log:
+                self.proc = subprocess.Popen(self.qemu(), stdin=subprocess.DEVNULL, stdout=log,
+                                             stderr=subprocess.STDOUT)
+            self.qmp = Qmp(f"{self.work}/qmp")
+            self.drive()
+        except QmpError as e:
+            if self.proc and self.proc.poll() is not None:
+                raise self.fail(GuestLost, f"QEMU ended: {e}{self.qemu_words()}") from e
+            raise self.fail(MissingDump, f"QMP: {e}") from e
+        finally:
+            self.stop()
+            for v in self.transfers():
+                self.disk(v).unlink(missing_ok=True)
+        splats = unexpected_splats(self.console.read_text(errors="replace"), self.spec.event)
+        if self.spec.event and splats:
+            raise self.fail(UnexpectedSplat, "the kernel complained unexpectedly: "
+                            + " | ".join(splats[:5]))
+        return self.times
+
+    def drive(self):
+        s = self.spec
+        self.until("boot", lambda: self.lab_lines(), limit=90)
+        self.until("insmod", lambda: "insmod" in self.lab_lines())
+        if s.trigger in ("qmp", "nmi"):
+            self.until("truth", lambda: self.truth.exists() and self.truth.stat().st_size)
+            wait = time.monotonic() + s.wait_s
+            self.until("lockup", lambda: time.monotonic() > wait)
+            if s.kdumps or s.trigger == "nmi":
+                # There is no watchdog to end it: a panic from outside.
+                self.qmp.command("inject-nmi")
+                self.await_panic()
+        else:
+            self.await_panic()
+        if s.qmps:
+            self.take_qmp_dumps()
+        if s.kdumps:
+            self.take_kdumps()
+
+    def await_panic(self):
+        if self.spec.kdumps:
+            self.until("crash kernel", lambda: any(x.startswith("crash-kernel")
+                                                   for x in self.lab_lines()))
+        else:
+            self.until("panic", lambda: self.console_has("---[ end Kernel panic"))
+
+    def take_qmp_dumps(self):
+        self.qmp.command("stop")
+        for v in self.spec.qmps:
+            part = self.disk(v)
+            args = {"paging": False, "protocol": f"file:{part}"}
+            if QMP_VARIANTS[v] != "elf":
+                args["format"] = QMP_VARIANTS[v]
+            self.qmp.command("dump-guest-memory", timeout=max(1, self.end - time.monotonic()),
+                             **args)
+            if not part.exists() or part.stat().st_size == 0:
+                raise self.fail(MissingDump, f"{v}: QEMU wrote nothing")
+            part.rename(self.out / f"vmcore.{v}")
+        self.times["dumps"] = round(time.monotonic() - self.start, 2)
+        if not self.spec.kdumps:
+            return
+        raise ValueError("dumps by QMP and by kdump need a run each")
+
+    def take_kdumps(self):
+        self.until("dumps", lambda: "done" in self.lab_lines(), alive=True)
+        try:
+            self.proc.wait(timeout=max(1, self.end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            pass  # every dump was reported and synced; stop() ends it
+        got = {}
+        for line in self.lab_lines():
+            words = line.split()
+            if words[0] == "dump" and len(words) == 4:
+                got[words[1]] = (int(words[2]), words[3])
+        for v in self.transfers():
+            if v not in got:
+                why = [x for x in self.lab_lines() if x.startswith(f"nodump {v}")]
+                raise self.fail(MissingDump, f"{v}: not written: {' '.join(why)}")
+            self.check_dump(self.disk(v), v, *got[v])
+        for v in self.spec.kdumps:
+            final = self.out / f"vmcore.{v}"
+            if v in REARRANGED:
+                with open(self.disk(REARRANGED[v]), "rb") as flat:
+                    subprocess.run([which("makedumpfile"), "-R", str(final)], stdin=flat,
+                                   stdout=subprocess.DEVNULL, check=True)
+        for v in self.transfers():
+            if v in self.spec.kdumps:
+                self.disk(v).rename(self.out / f"vmcore.{v}")
+
+    def check_dump(self, part, variant, length, md5):
+        os.truncate(part, length)
+        digest = hashlib.md5()
+        with open(part, "rb") as f:
+            while block := f.read(1 << 20):
+                digest.update(block)
+        if digest.hexdigest() != md5:
+            raise self.fail(MissingDump, f"{variant}: {length} bytes arrived damaged")
+
+    def stop(self):
+        if self.proc and self.proc.poll() is None:
+            try:
+                if self.qmp:
+                    self.qmp.command("quit", timeout=5)
+                self.proc.wait(timeout=5)
+            except (QmpError, subprocess.TimeoutExpired):
+                self.proc.send_signal(signal.SIGKILL)
+                self.proc.wait()
+        if self.qmp:
+            self.qmp.close()
+        if self.work:
+            shutil.rmtree(self.work, ignore_errors=True)
