@@ -70,6 +70,14 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(unit_common) $(BUILD)/libholdup
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
+# Programs for development against the library: build/tests/tools/NAME.
+tool_bin = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
+$(tool_bin): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/libholdup.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+.PHONY: tools
+tools: $(tool_bin)
+
 .SECONDARY:
 .PHONY: unit-build clean
 unit-build: $(unit_bin)
