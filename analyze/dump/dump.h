@@ -39,6 +39,7 @@ struct dump_info {
 	uint64_t file_size;	 /* bytes */
 	bool truncated;		 /* the file ends before what its headers promise */
 	bool incomplete;	 /* makedumpfile says that it ran out of space */
+	unsigned int compression; /* flag bits of the kdump header's status; 0 none, or ELF */
 	uint32_t page_size;	 /* bytes */
 	uint64_t max_paddr;	 /* one past the highest physical address the dump speaks of */
 	/* From the kdump header's utsname; empty strings where the format has none. */
@@ -79,6 +80,6 @@ const void *dump_page(struct dump *dump, uint64_t pa);
 struct dump_range {
 	uint64_t start, end;
 };
-size_t dump_ranges(const struct dump *dump, const struct dump_range **ret_ranges);
+size_t dump_ranges(struct dump *dump, const struct dump_range **ret_ranges);
 
 #endif
