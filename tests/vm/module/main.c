@@ -14,7 +14,12 @@ static int scenario;
 module_param(scenario, int, 0444);
 MODULE_PARM_DESC(scenario, "number of the path to run");
 
-static unsigned int delay_ms = 500;
+/*
+ * Long enough for insmod to return, and for the boot's last clocksource switch (to the refined TSC,
+ * a second after the initcalls): it stops the machine, and a CPU that is already locked up would
+ * leave all others in multi_cpu_stop().
+ */
+static unsigned int delay_ms = 2500;
 module_param(delay_ms, uint, 0444);
 MODULE_PARM_DESC(delay_ms, "milliseconds between insmod and the start");
 
