@@ -121,6 +121,11 @@ def stamp(kernel, source):
 
 def build(kernel, source=HERE / "module", name="holdup_lab", say=print):
     """Build the module if anything changed; return the path of the .ko."""
+    with kernels.locked(kernel.build_dir / "build.lock"):
+        return build_locked(kernel, source, name, say)
+
+
+def build_locked(kernel, source, name, say):
     base = kernel.build_dir
     tree, work = base / "tree", base / name
     ko, mark = work / f"{name}.ko", base / f"{name}.stamp"

@@ -262,10 +262,11 @@ def main():
         if s not in kernels.SUITES:
             ap.error(f"{s}: not one of {', '.join(kernels.SUITES)}")
     try:
-        for s in args.series or kernels.SUITES:
-            fetch(s, args.refresh)
-            if args.debug:
-                fetch_debug(s)
+        with kernels.locked(kernels.cache_dir() / "fetch.lock"):
+            for s in args.series or kernels.SUITES:
+                fetch(s, args.refresh)
+                if args.debug:
+                    fetch_debug(s)
     except (FetchError, OSError) as e:
         print(f"fetch: {e}", file=sys.stderr)
         return 1

@@ -12,6 +12,8 @@
 The cache is ${XDG_CACHE_HOME:-~/.cache}/holdup; nothing here is ever written into the source tree.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -25,6 +27,15 @@ DEFAULT_SERIES = "6.1"
 def cache_dir():
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return pathlib.Path(base) / "holdup"
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Hold a file lock: two runs may want to fetch or build the same thing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
 
 
 def programs_for_newer_libc(folder):

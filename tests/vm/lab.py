@@ -10,8 +10,6 @@ leaves DIR/vmcore.<variant>, console.log (what the kernel said) and truth.log
 """
 
 import argparse
-import contextlib
-import fcntl
 import hashlib
 import pathlib
 import sys
@@ -29,18 +27,9 @@ def say(text):
     print(f"lab: {text}", flush=True)
 
 
-@contextlib.contextmanager
-def locked(path):
-    """Two runs may want to build the same thing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
-        yield
-
-
 def prepare(kernel):
     """Module and initramfs of a kernel, built when they are missing or out of date."""
-    with locked(kernel.build_dir / "lock"):
+    with kernels.locked(kernel.build_dir / "initrd.lock"):
         ko = build_module.build(kernel, say=say)
         image = kernel.build_dir / "initrd"
         mark = kernel.build_dir / "initrd.stamp"
