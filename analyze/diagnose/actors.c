@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "diagnose/actors.h"
+
+#include <errno.h>
+
+#include "diagnose/primitives.h"
+
+/* Small leaves that anybody may be in at any moment; their caller says more. */
+static bool function_is_leaf_helper(const char *function)
+{
+	static const char *const prefixes[] = { "mem", "str", "__mem", "copy_user", "clear_page",
+						"copy_page", "__get_user", "__put_user", "_find_",
+						"find_next_", "find_first_", "rb_", "ktime_get",
+						"sched_clock", "native_sched_clock", "local_clock",
+						"read_tsc", "rcu_read_", "__rcu_read_", "preempt_",
+						"native_read_", "native_write_", "__x86_indirect_",
+						"__sanitizer_", "__asan_", "__kasan_", "kasan_",
+						"trace_hardirqs", "lock_acquire", "lock_release",
+						"lock_is_held", "__lock_acquire", "check_memory_region",
+						"ftrace_", "__fentry__", "debug_", "cpumask_",
+						"__list_", "list_", "__raw_callee_save_", "native_apic_",
+						"__x2apic_", "x2apic_", "default_send_IPI", NULL };
+
+	for (const char *const *p = prefixes; *p; p++)
+		if (strncmp(function, *p, strlen(*p)) == 0)
+			return true;
+	return false;
+}
+
+bool frame_is_telling(const struct frame *frame)
+{
+	struct primitive p;
+
+	return frame->function && frame->reliable && !primitive_find(frame->function, &p) &&
+	       !function_is_generic(frame->function) && !function_is_leaf_helper(frame->function);
+}
+
+uint32_t stack_telling(const struct stack *stack, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i <= to && i < stack->n; i++)
+		if (frame_is_telling(&stack->frames[i]))
+			return i;
+	return SNAPSHOT_NONE;
+}
+
+uint32_t wait_caller(const struct stack *stack, const struct wait *wait)
+{
+	for (uint32_t i = wait->frame + 1; i < stack->n; i++) {
+		if (stack->frames[i].interrupted)
+			break;
+		if (stack->frames[i].reliable && stack->frames[i].function)
+			return i;
+	}
+	return SNAPSHOT_NONE;
+}
+
+/*
+ * The active context is the innermost one in which something happens. Passed over: the NMI or
+ * timer interrupt that took the picture, and interrupts that are only plumbing at this moment.
+ */
+static void actor_activate(struct actor *actor)
+{
+	const struct stack *stack = actor->stack;
+
+	actor->first = actor->last = stack->n;
+	for (uint32_t first = 0; first < stack->n;) {
+		uint32_t last = context_outermost(stack, first);
+		bool outermost = last + 1 >= stack->n;
+		const struct wait *wait = NULL;
+		bool crash = false;
+
+		for (uint32_t i = 0; i < actor->n_waits; i++)
+			if (actor->waits[i].frame >= first && actor->waits[i].frame <= last)
+				wait = &actor->waits[i];
+		for (uint32_t i = first; i <= last; i++)
+			crash |= function_is_crash_path(stack->frames[i].function);
+		/* A crash path is the panic or the NMI, unless nothing lies below it. */
+		if (wait || outermost ||
+		    (!crash && stack_telling(stack, first, last) != SNAPSHOT_NONE)) {
+			actor->first = first;
+			actor->last = last;
+			actor->wait = wait;
+			actor->crashing = crash && !wait;
+			return;
+		}
+		first = last + 1;
+	}
+}
+
+static bool actor_in_idle_loop(const struct actor *actor)
+{
+	for (uint32_t i = actor->first; i <= actor->last && i < actor->stack->n; i++)
+		if (function_is_idle(actor->stack->frames[i].function))
+			return true;
+	return false;
+}
+
+int actors_build(struct arena *arena, const struct snapshot *snapshot, struct actors *ret_actors)
+{
+	struct actors actors = { 0 };
+
+	actors.v = arena_calloc(arena, (size_t)snapshot->n_cpus + snapshot->n_tasks,
+				sizeof(*actors.v));
+	if (!actors.v)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < snapshot->n_cpus; i++) {
+		const struct cpu *cpu = &snapshot->cpus[i];
+		struct actor *actor = &actors.v[actors.n++];
+
+		*actor = (struct actor){ .cpu = i, .task = cpu->task, .stack = &cpu->stack,
+					 .waits = cpu->waits, .n_waits = cpu->n_waits,
+					 .refs = cpu->refs, .n_refs = cpu->n_refs };
+		actor_activate(actor);
+		actor->user = cpu->user && actor->first >= cpu->stack.n;
+		actor->idle = !actor->wait && !actor->user && !actor->crashing &&
+			      (cpu->stack.n ? actor_in_idle_loop(actor) : cpu->idle);
+		actor->running = cpu->has_stack && !actor->wait && !actor->idle && !actor->user &&
+				 !actor->crashing;
+	}
+	for (uint32_t i = 0; i < snapshot->n_tasks; i++) {
+		const struct task *task = &snapshot->tasks[i];
+		struct actor *actor;
+
+		if (task->on_cpu || task->stack.n == 0)
+			continue;
+		actor = &actors.v[actors.n++];
+		*actor = (struct actor){ .cpu = SNAPSHOT_NONE, .task = i, .stack = &task->stack,
+					 .waits = task->waits, .n_waits = task->n_waits,
+					 .refs = task->refs, .n_refs = task->n_refs,
+					 .sleeping = true };
+		actor_activate(actor);
+	}
+	*ret_actors = actors;
+	return 0;
+}
+
+const struct actor *actors_by_task(const struct actors *actors, uint32_t task)
+{
+	for (uint32_t i = 0; i < actors->n; i++)
+		if (actors->v[i].task == task && task != SNAPSHOT_NONE)
+			return &actors->v[i];
+	return NULL;
+}
+
+uint32_t actor_pid(const struct snapshot *snapshot, const struct actor *actor)
+{
+	return actor->task < snapshot->n_tasks ? snapshot->tasks[actor->task].pid : SNAPSHOT_NONE;
+}
+
+uint32_t actor_cpu(const struct snapshot *snapshot, const struct actor *actor)
+{
+	if (actor->cpu < snapshot->n_cpus)
+		return snapshot->cpus[actor->cpu].id;
+	return SNAPSHOT_NONE;
+}
+
+const char *actor_comm(const struct snapshot *snapshot, const struct actor *actor)
+{
+	return actor->task < snapshot->n_tasks ? snapshot->tasks[actor->task].comm : NULL;
+}

@@ -1,0 +1,579 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The judgement: facts in, verdict out. Actors (who has a stack) wait for locks; groups gather the
+ * waiters of one lock and find its holder; the graph follows holders that wait themselves, to an
+ * end; each end is a lockup, and the one that the kernel's own watchdog complained about, or the
+ * one that most depend on, is the verdict. No I/O, no clock, no globals.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "diagnose/actors.h"
+#include "diagnose/event.h"
+#include "diagnose/explain.h"
+#include "diagnose/graph.h"
+#include "diagnose/holder.h"
+#include "diagnose/primitives.h"
+#include "signature.h"
+#include "verdict.h"
+
+struct diagnosis {
+	const struct snapshot *snapshot;
+	struct arena *arena;
+	struct actors actors;
+	struct groups groups;
+	struct lockups lockups;
+	struct happening happening;
+};
+
+/* --- people --- */
+
+static void party_set_frame(struct party *party, const struct stack *stack, uint32_t frame)
+{
+	const struct frame *f;
+
+	party->frame = frame;
+	if (frame >= stack->n)
+		return;
+	f = &stack->frames[frame];
+	party->function = f->function;
+	party->module = f->module;
+	party->offset = f->offset;
+	party->address = f->address;
+	party->file = f->file;
+	party->line = f->line;
+}
+
+static struct party party_of(const struct diagnosis *d, const struct actor *actor)
+{
+	return (struct party){
+		.cpu = actor_cpu(d->snapshot, actor),
+		.pid = actor_pid(d->snapshot, actor),
+		.comm = actor_comm(d->snapshot, actor),
+		.time_ns = SNAPSHOT_NO_TIME,
+		.lock = SNAPSHOT_NONE,
+		.snapshot_cpu = actor->cpu,
+		.snapshot_task = actor->task,
+		.frame = SNAPSHOT_NONE,
+	};
+}
+
+static struct party waiter_party(const struct diagnosis *d, const struct waiter *waiter)
+{
+	const struct stack *stack = waiter->actor->stack;
+	struct party party = party_of(d, waiter->actor);
+
+	if (waiter->caller != SNAPSHOT_NONE)
+		party_set_frame(&party, stack, waiter->caller);
+	party.primitive = stack->frames[waiter->wait->frame].function;
+	party.lock = waiter->wait->lock;
+	party.time_ns = waiter->wait->waited_ns;
+	if (party.time_ns == SNAPSHOT_NO_TIME && waiter->actor->sleeping)
+		party.time_ns = d->snapshot->tasks[waiter->actor->task].last_ran_ns;
+	return party;
+}
+
+/*
+ * What a holder is doing: the innermost telling frame of what it runs now. In a self-deadlock that
+ * would be the waiting, so there it is what was going on where the lock is held.
+ */
+static struct party holder_party(const struct diagnosis *d, const struct group *group)
+{
+	const struct candidate *c = &group->holder;
+	const struct actor *actor = c->actor;
+	const struct stack *stack = actor->stack;
+	struct party party = party_of(d, actor);
+	uint32_t frame = SNAPSHOT_NONE;
+
+	if ((c->proof & PROOF_SAME_STACK) && c->section != SNAPSHOT_NONE) {
+		uint32_t from = context_innermost(stack, c->section);
+
+		for (uint32_t i = 0; i < group->n_waiters; i++)
+			if (group->waiters[i].actor == actor &&
+			    group->waiters[i].caller != SNAPSHOT_NONE &&
+			    group->waiters[i].caller >= from)
+				from = c->section;
+		frame = stack_telling(stack, from, c->section);
+	} else if (actor->wait) {
+		frame = wait_caller(stack, actor->wait);
+		if (frame != SNAPSHOT_NONE && !frame_is_telling(&stack->frames[frame]))
+			frame = stack_telling(stack, frame, stack->n);
+	} else {
+		frame = stack_telling(stack, actor->first, actor->last);
+	}
+	if (frame == SNAPSHOT_NONE && stack->n)
+		frame = c->section != SNAPSHOT_NONE ? c->section : stack_telling(stack, 0, stack->n);
+	if (frame != SNAPSHOT_NONE)
+		party_set_frame(&party, stack, frame);
+	if (c->section != SNAPSHOT_NONE)
+		party.acquired_in = stack->frames[c->section].function;
+	else if (group->lock < d->snapshot->n_locks)
+		party.acquired_in = d->snapshot->locks[group->lock].owner_function;
+	if (group->lock < d->snapshot->n_locks)
+		party.time_ns = d->snapshot->locks[group->lock].held_ns;
+	return party;
+}
+
+/* --- one lockup into one verdict --- */
+
+static int add_waiters(const struct diagnosis *d, const struct lockup *lockup, struct verdict *v)
+{
+	for (uint32_t i = 0; i < lockup->n_groups; i++)
+		for (uint32_t k = 0; k < lockup->groups[i]->n_waiters; k++) {
+			struct party *slot = ARENA_APPEND(v->arena, v->waiters, v->n_waiters);
+			uint32_t *task;
+
+			if (!slot)
+				return -ENOMEM;
+			*slot = waiter_party(d, &lockup->groups[i]->waiters[k]);
+			if (!lockup->groups[i]->waiters[k].actor->sleeping)
+				continue;
+			task = ARENA_APPEND(v->arena, v->graph_tasks, v->n_graph_tasks);
+			if (!task)
+				return -ENOMEM;
+			*task = slot->snapshot_task;
+		}
+	if (v->has_holder && lockup->culprit && lockup->culprit->sleeping) {
+		for (uint32_t i = 0; i < v->n_graph_tasks; i++)
+			if (v->graph_tasks[i] == lockup->culprit->task)
+				return 0;
+		uint32_t *task = ARENA_APPEND(v->arena, v->graph_tasks, v->n_graph_tasks);
+
+		if (!task)
+			return -ENOMEM;
+		*task = lockup->culprit->task;
+	}
+	return 0;
+}
+
+static int add_cycle(const struct diagnosis *d, const struct lockup *lockup, struct verdict *v)
+{
+	for (uint32_t i = 0; i < lockup->n_cycle; i++) {
+		/* cycle[i]'s holder waits in cycle[i + 1]: told as waiter, lock, holder. */
+		const struct group *group = lockup->cycle[i];
+		const struct actor *waits =
+			lockup->cycle[(i + lockup->n_cycle - 1) % lockup->n_cycle]->holder.actor;
+		struct edge *edge = ARENA_APPEND(v->arena, v->cycle, v->n_cycle);
+
+		if (!edge)
+			return -ENOMEM;
+		edge->lock = group->lock;
+		edge->holder = holder_party(d, group);
+		for (uint32_t k = 0; k < group->n_waiters; k++)
+			if (group->waiters[k].actor == waits)
+				edge->waiter = waiter_party(d, &group->waiters[k]);
+	}
+	return 0;
+}
+
+static enum pattern lockup_pattern(const struct lockup *lockup)
+{
+	const struct group *root = lockup->root;
+
+	if (lockup->n_cycle > 1)
+		return PATTERN_CYCLE;
+	if (lockup->n_cycle == 1)
+		return PATTERN_SELF_DEADLOCK;
+	if (!root)
+		return PATTERN_BUSY_LOOP;
+	if (root->lost)
+		return PATTERN_LOST_HOLDER;
+	if (!lockup->culprit)
+		return root->kind == LOCK_IO ? PATTERN_IO_WAIT : PATTERN_UNKNOWN;
+	if (root->kind == LOCK_CSD)
+		return PATTERN_IPI_WAIT;
+	if (root->kind == LOCK_RCU)
+		return PATTERN_BUSY_LOOP;
+	if (lockup->culprit->wait && lockup->culprit->wait->kind == LOCK_IO)
+		return PATTERN_IO_WAIT;
+	return PATTERN_LONG_HOLD;
+}
+
+static void set_lock(const struct diagnosis *d, const struct group *root, struct verdict *v)
+{
+	const struct waiter *first = &root->waiters[0];
+
+	v->lock = root->lock;
+	v->lock_kind = root->kind;
+	v->lock_write = (int8_t)root->write;
+	v->primitive = first->actor->stack->frames[first->wait->frame].function;
+	if (root->lock < d->snapshot->n_locks) {
+		v->lock_name = d->snapshot->locks[root->lock].name;
+		v->lock_address = d->snapshot->locks[root->lock].address;
+	}
+}
+
+/* The culprit of a lockup without a lock: what it runs, and for how long, by the kernel's words. */
+static int set_looper(const struct diagnosis *d, const struct lockup *lockup, struct verdict *v)
+{
+	const struct actor *actor = lockup->culprit;
+	const struct report *report = event_names(d->snapshot, actor);
+	uint32_t frame = stack_telling(actor->stack, actor->first, actor->last);
+
+	v->has_holder = true;
+	v->holder = party_of(d, actor);
+	if (frame != SNAPSHOT_NONE)
+		party_set_frame(&v->holder, actor->stack, frame);
+	v->confidence = report ? 0.9 : 0.7;
+	if (report)
+		return verdict_add_evidence(
+			v, arena_printf(v->arena, "The kernel itself reported it: \"%s\".",
+					report->text));
+	return verdict_add_evidence(
+		v, arena_printf(v->arena, "%s has not let the watchdog's thread run, and waits for "
+					  "no lock.",
+				explain_party(v->arena, &v->holder)));
+}
+
+static int state_word(const struct diagnosis *d, struct verdict *v)
+{
+	const struct lock *lock;
+
+	if (v->lock >= d->snapshot->n_locks)
+		return 0;
+	lock = &d->snapshot->locks[v->lock];
+	if (!lock->has_word || !lock->word_text)
+		return 0;
+	return verdict_add_evidence(v, arena_printf(v->arena, "The lock word is 0x%llx: %s.",
+						    (unsigned long long)lock->word, lock->word_text));
+}
+
+static enum event lockup_event(const struct diagnosis *d, const struct lockup *lockup)
+{
+	if (d->happening.event != EVENT_NONE)
+		return d->happening.event;
+	if (lockup->root && !lock_kind_spins(lockup->root->kind))
+		return EVENT_HUNG_TASK;
+	return EVENT_SOFT_LOCKUP;
+}
+
+static int describe(const struct diagnosis *d, const struct lockup *lockup, struct verdict *v)
+{
+	const struct group *root = lockup->root;
+	int r;
+
+	v->event = lockup_event(d, lockup);
+	v->pattern = lockup_pattern(lockup);
+	if (!root) {
+		r = set_looper(d, lockup, v);
+		return r < 0 ? r : explain_summary(d->snapshot, v);
+	}
+	set_lock(d, root, v);
+	if (root->holder.actor) {
+		v->has_holder = true;
+		v->holder = holder_party(d, root);
+		v->confidence = root->holder.confidence;
+		r = explain_holder(d->snapshot, root, v);
+	} else {
+		v->confidence = root->lost ? 0.8 : 0.3;
+		r = explain_unknown_holder(d->snapshot, &d->actors, root, v);
+		if (r == 0 && root->lost)
+			r = verdict_add_evidence(v, "The lock is held, and every CPU's stack was "
+						    "read: none of them can hold it.");
+	}
+	/* A cycle is as sure as its least sure edge. */
+	for (uint32_t i = 0; i < lockup->n_cycle; i++)
+		if (lockup->cycle[i]->holder.confidence < v->confidence)
+			v->confidence = lockup->cycle[i]->holder.confidence;
+	if (r == 0)
+		r = state_word(d, v);
+	if (r == 0)
+		r = add_waiters(d, lockup, v);
+	if (r == 0)
+		r = add_cycle(d, lockup, v);
+	if (r == 0 && d->happening.report && v->event == d->happening.event)
+		r = verdict_add_evidence(v, arena_printf(v->arena, "The kernel reported: \"%s\".",
+							 d->happening.report->text));
+	return r < 0 ? r : explain_summary(d->snapshot, v);
+}
+
+/* --- CPUs' roles --- */
+
+static bool is_party(const struct verdict *v, uint32_t cpu, bool *ret_holder)
+{
+	*ret_holder = v->has_holder && v->holder.snapshot_cpu == cpu;
+	if (*ret_holder)
+		return true;
+	for (uint32_t i = 0; i < v->n_waiters; i++)
+		if (v->waiters[i].snapshot_cpu == cpu)
+			return true;
+	return false;
+}
+
+static int add_bystander(const struct diagnosis *d, struct verdict *v, const struct actor *actor,
+			 const char *why)
+{
+	struct bystander *slot = ARENA_APPEND(v->arena, v->bystanders, v->n_bystanders);
+
+	if (!slot)
+		return -ENOMEM;
+	*slot = (struct bystander){ actor_cpu(d->snapshot, actor), actor_pid(d->snapshot, actor),
+				    actor_comm(d->snapshot, actor), why };
+	return 0;
+}
+
+static int set_roles(const struct diagnosis *d, struct verdict *v)
+{
+	const struct snapshot *snapshot = d->snapshot;
+	int r = 0;
+
+	v->cpu_roles = arena_calloc(v->arena, snapshot->n_cpus + 1, sizeof(*v->cpu_roles));
+	if (!v->cpu_roles)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < snapshot->n_cpus && r == 0; i++) {
+		const struct actor *actor = &d->actors.v[i];
+		enum role role = ROLE_UNKNOWN;
+		bool holder;
+
+		if (is_party(v, i, &holder))
+			role = holder ? ROLE_HOLDER : ROLE_WAITER;
+		for (uint32_t k = 0; k < v->n_others && role == ROLE_UNKNOWN; k++)
+			if (is_party(v->others[k], i, &holder))
+				role = holder ? ROLE_HOLDER : ROLE_WAITER;
+		if (role == ROLE_UNKNOWN && actor->idle) {
+			role = ROLE_IDLE;
+		} else if (role == ROLE_UNKNOWN && snapshot->cpus[i].panic) {
+			role = ROLE_PANIC;
+			r = add_bystander(d, v, actor, "it ran the panic, and has no part in the "
+						       "lockup by its own stack");
+		} else if (role == ROLE_UNKNOWN && actor->user) {
+			role = ROLE_BYSTANDER;
+			r = add_bystander(d, v, actor, "it was in user mode");
+		} else if (role == ROLE_UNKNOWN && snapshot->cpus[i].has_stack) {
+			role = ROLE_BYSTANDER;
+			r = add_bystander(d, v, actor, "it was at work on something else");
+		}
+		v->cpu_roles[i] = role;
+	}
+	return r;
+}
+
+/* --- which of them is the verdict --- */
+
+static bool lockup_has(const struct lockup *lockup, const struct actor *actor)
+{
+	if (lockup->culprit == actor)
+		return true;
+	for (uint32_t i = 0; i < lockup->n_groups; i++)
+		for (uint32_t k = 0; k < lockup->groups[i]->n_waiters; k++)
+			if (lockup->groups[i]->waiters[k].actor == actor)
+				return true;
+	return false;
+}
+
+static uint32_t lockup_n_waiters(const struct lockup *lockup)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < lockup->n_groups; i++)
+		n += lockup->groups[i]->n_waiters;
+	return n;
+}
+
+/* A deadlock that the locks' own owner fields prove needs no clock to be believed. */
+static bool lockup_is_proven(const struct lockup *lockup)
+{
+	for (uint32_t i = 0; i < lockup->n_cycle; i++)
+		if (!(lockup->cycle[i]->holder.proof & (PROOF_OWNER_STORED | PROOF_OWNER_RECORD)))
+			return false;
+	return lockup->n_cycle > 0;
+}
+
+/* 0: nothing shows that anybody is stuck in it. Higher is worse. */
+static uint32_t lockup_score(const struct diagnosis *d, const struct lockup *lockup)
+{
+	uint32_t n_stuck = 0, score = 0;
+
+	for (uint32_t i = 0; i < d->actors.n; i++) {
+		const struct actor *actor = &d->actors.v[i];
+		const struct report *report;
+
+		if (!lockup_has(lockup, actor))
+			continue;
+		n_stuck += actor_is_stuck(d->snapshot, actor);
+		report = event_names(d->snapshot, actor);
+		if (report && report_event(report->kind) == d->happening.event)
+			score += d->happening.report && report->pid == d->happening.report->pid &&
+						 report->cpu == d->happening.report->cpu ?
+					 100000 :
+					 1000;
+	}
+	if (!n_stuck && !lockup_is_proven(lockup))
+		return 0;
+	return score + 10 * n_stuck + lockup_n_waiters(lockup) + (lockup->culprit ? 5 : 0) + 1;
+}
+
+/* CPUs that are stuck, wait for nothing, and hold nothing that others wait for: loops. */
+static int add_loops(struct diagnosis *d)
+{
+	for (uint32_t i = 0; i < d->snapshot->n_cpus; i++) {
+		const struct actor *actor = &d->actors.v[i];
+		bool known = false;
+		struct lockup *loop;
+
+		if (!actor->running || !actor_is_stuck(d->snapshot, actor))
+			continue;
+		for (uint32_t k = 0; k < d->lockups.n; k++)
+			known |= lockup_has(&d->lockups.v[k], actor);
+		if (known)
+			continue;
+		loop = ARENA_APPEND(d->arena, d->lockups.v, d->lockups.n);
+		if (!loop)
+			return -ENOMEM;
+		loop->culprit = actor;
+	}
+	return 0;
+}
+
+static int verdict_new(struct arena *arena, struct verdict **ret)
+{
+	struct verdict *v = arena_alloc(arena, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	v->arena = arena;
+	v->lock = SNAPSHOT_NONE;
+	v->lock_write = -1;
+	v->holder.cpu = v->holder.pid = v->holder.lock = SNAPSHOT_NONE;
+	v->holder.snapshot_cpu = v->holder.snapshot_task = v->holder.frame = SNAPSHOT_NONE;
+	v->holder.time_ns = SNAPSHOT_NO_TIME;
+	*ret = v;
+	return 0;
+}
+
+/* Nobody is stuck. A spinning lock with several waiters at this moment is contention. */
+static int describe_healthy(struct diagnosis *d, struct verdict *v)
+{
+	const struct group *hot = NULL;
+
+	v->pattern = PATTERN_NONE;
+	v->confidence = 0.8;
+	for (uint32_t i = 0; i < d->groups.n; i++) {
+		const struct group *group = &d->groups.v[i];
+
+		if (lock_kind_spins(group->kind) && group->n_waiters > 1 &&
+		    (!hot || group->n_waiters > hot->n_waiters))
+			hot = group;
+	}
+	v->event = d->happening.event == EVENT_OOPS ? EVENT_OOPS : EVENT_NONE;
+	if (d->happening.report && v->event == EVENT_OOPS) {
+		int r = verdict_add_evidence(v, arena_printf(v->arena, "The kernel reported: \"%s\".",
+							     d->happening.report->text));
+
+		if (r < 0)
+			return r;
+	}
+	if (hot && v->event == EVENT_NONE) {
+		v->pattern = PATTERN_CONTENTION;
+		set_lock(d, hot, v);
+		for (uint32_t i = 0; i < hot->n_waiters; i++) {
+			struct party *slot = ARENA_APPEND(v->arena, v->waiters, v->n_waiters);
+
+			if (!slot)
+				return -ENOMEM;
+			*slot = waiter_party(d, &hot->waiters[i]);
+		}
+	}
+	return 0;
+}
+
+static int choose(struct diagnosis *d, struct verdict *v)
+{
+	uint32_t *order = arena_calloc(d->arena, d->lockups.n + 1, sizeof(*order));
+	uint32_t *score = arena_calloc(d->arena, d->lockups.n + 1, sizeof(*score));
+	uint32_t n = 0;
+	int r = 0;
+
+	if (!order || !score)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < d->lockups.n; i++) {
+		uint32_t at;
+
+		score[i] = lockup_score(d, &d->lockups.v[i]);
+		if (!score[i])
+			continue;
+		for (at = n++; at > 0 && score[order[at - 1]] < score[i]; at--)
+			order[at] = order[at - 1];
+		order[at] = i;
+	}
+	if (n == 0 && (d->happening.event == EVENT_NONE || d->happening.event == EVENT_OOPS)) {
+		r = describe_healthy(d, v);
+		return r < 0 ? r : explain_summary(d->snapshot, v);
+	}
+	if (n == 0) {
+		v->event = d->happening.event;
+		v->pattern = PATTERN_UNKNOWN;
+		if (d->happening.report)
+			r = verdict_add_evidence(
+				v, arena_printf(v->arena, "The kernel reported: \"%s\".",
+						d->happening.report->text));
+		if (r == 0)
+			r = verdict_add_unknown(v, "Nobody is seen to be stuck any more at the "
+						   "moment of this source.");
+		return r < 0 ? r : explain_summary(d->snapshot, v);
+	}
+	r = describe(d, &d->lockups.v[order[0]], v);
+	for (uint32_t i = 1; i < n && r == 0; i++) {
+		struct verdict *other, **slot;
+
+		r = verdict_new(v->arena, &other);
+		if (r == 0)
+			r = describe(d, &d->lockups.v[order[i]], other);
+		if (r < 0)
+			break;
+		slot = ARENA_APPEND(v->arena, v->others, v->n_others);
+		if (!slot)
+			return -ENOMEM;
+		*slot = other;
+	}
+	return r;
+}
+
+int diagnose(const struct snapshot *snapshot, struct verdict **ret_verdict)
+{
+	struct diagnosis d = { .snapshot = snapshot };
+	struct verdict *v = NULL;
+	int r;
+
+	d.arena = calloc(1, sizeof(*d.arena));
+	if (!d.arena)
+		return -ENOMEM;
+	arena_init(d.arena);
+	d.happening = event_find(snapshot);
+	r = verdict_new(d.arena, &v);
+	if (r == 0)
+		r = actors_build(d.arena, snapshot, &d.actors);
+	if (r == 0)
+		r = groups_build(d.arena, snapshot, &d.actors, &d.groups);
+	if (r == 0)
+		r = lockups_find(d.arena, &d.actors, &d.groups, &d.lockups);
+	if (r == 0)
+		r = add_loops(&d);
+	if (r == 0)
+		r = choose(&d, v);
+	if (r == 0)
+		r = set_roles(&d, v);
+	for (uint32_t i = 0; i < snapshot->n_unknowns && r == 0; i++)
+		r = verdict_add_unknown(v, snapshot->unknowns[i]);
+	if (r < 0) {
+		arena_done(d.arena);
+		free(d.arena);
+		return r;
+	}
+	signature_make(snapshot, v);
+	for (uint32_t i = 0; i < v->n_others; i++)
+		signature_make(snapshot, v->others[i]);
+	*ret_verdict = v;
+	return 0;
+}
+
+void verdict_free(struct verdict *verdict)
+{
+	struct arena *arena;
+
+	if (!verdict)
+		return;
+	arena = verdict->arena;
+	arena_done(arena);
+	free(arena);
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "diagnose/event.h"
+
+#include <string.h>
+
+/* kernel/hung_task.c: CONFIG_DEFAULT_HUNG_TASK_TIMEOUT */
+#define HUNG_TASK_NS 120000000000ULL
+
+enum event report_event(enum report_kind kind)
+{
+	switch (kind) {
+	case REPORT_SOFT_LOCKUP:
+		return EVENT_SOFT_LOCKUP;
+	case REPORT_HARD_LOCKUP:
+		return EVENT_HARD_LOCKUP;
+	case REPORT_RCU_STALL:
+		return EVENT_RCU_STALL;
+	case REPORT_HUNG_TASK:
+		return EVENT_HUNG_TASK;
+	case REPORT_SPINLOCK_LOCKUP:
+		return EVENT_SPINLOCK_LOCKUP;
+	case REPORT_SPINLOCK_RECURSION:
+		return EVENT_SPINLOCK_RECURSION;
+	case REPORT_WORKQUEUE_LOCKUP:
+		return EVENT_WORKQUEUE_LOCKUP;
+	case REPORT_DEADLOCK:
+		return EVENT_DEADLOCK_REPORT;
+	case REPORT_CSD_LOCKUP:
+		return EVENT_SOFT_LOCKUP;
+	case REPORT_OOPS:
+		return EVENT_OOPS;
+	case REPORT_SCHED_ATOMIC:
+	case REPORT_PANIC:
+	case REPORT_SYSRQ:
+		break;
+	}
+	return EVENT_NONE;
+}
+
+/* The strings that panic() is called with, from 2.6.18 to today. */
+static bool panic_event(const char *panic, enum event *ret_event)
+{
+	static const struct {
+		const char *words;
+		enum event event;
+	} known[] = {
+		{ "softlockup", EVENT_SOFT_LOCKUP },
+		{ "soft lockup", EVENT_SOFT_LOCKUP },
+		{ "Hard LOCKUP", EVENT_HARD_LOCKUP },
+		{ "hard LOCKUP", EVENT_HARD_LOCKUP },
+		{ "hung_task", EVENT_HUNG_TASK },
+		{ "RCU Stall", EVENT_RCU_STALL },
+		{ "workqueue", EVENT_WORKQUEUE_LOCKUP },
+		{ "Fatal exception", EVENT_OOPS },
+		{ "Oops", EVENT_OOPS },
+		{ "Fatal trap", EVENT_OOPS },
+	};
+
+	if (!panic)
+		return false;
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (strstr(panic, known[i].words)) {
+			*ret_event = known[i].event;
+			return true;
+		}
+	return false;
+}
+
+struct happening event_find(const struct snapshot *snapshot)
+{
+	struct happening h = { EVENT_NONE, NULL };
+	bool by_panic = panic_event(snapshot->panic, &h.event);
+
+	for (uint32_t i = snapshot->n_reports; i > 0; i--) {
+		const struct report *report = &snapshot->reports[i - 1];
+		enum event event = report_event(report->kind);
+
+		if (event == EVENT_NONE)
+			continue;
+		if (by_panic) {
+			/* The report that made it panic is the last of its kind. */
+			if (event == h.event) {
+				h.report = report;
+				break;
+			}
+			continue;
+		}
+		/* Of several without a panic: the first lockup; an oops only where it is alone. */
+		if (event != EVENT_OOPS || h.event == EVENT_NONE) {
+			h.event = event;
+			h.report = report;
+		}
+	}
+	return h;
+}
+
+const struct report *event_names(const struct snapshot *snapshot, const struct actor *actor)
+{
+	uint32_t pid = actor_pid(snapshot, actor), cpu = actor_cpu(snapshot, actor);
+
+	for (uint32_t i = snapshot->n_reports; i > 0; i--) {
+		const struct report *report = &snapshot->reports[i - 1];
+		enum event event = report_event(report->kind);
+
+		if (event == EVENT_NONE || event == EVENT_OOPS)
+			continue;
+		if (report->pid != SNAPSHOT_NONE && pid != SNAPSHOT_NONE) {
+			/* Every idle task has pid 0: only its CPU tells it. */
+			if (report->pid != pid || (pid == 0 && report->cpu != cpu))
+				continue;
+			return report;
+		}
+		if (report->cpu != SNAPSHOT_NONE && report->cpu == cpu)
+			return report;
+	}
+	return NULL;
+}
+
+bool actor_is_stuck(const struct snapshot *snapshot, const struct actor *actor)
+{
+	if (event_names(snapshot, actor))
+		return true;
+	if (actor->cpu < snapshot->n_cpus) {
+		const struct cpu *cpu = &snapshot->cpus[actor->cpu];
+
+		if (actor->idle || actor->user)
+			return false;
+		/*
+		 * Its thread is due every 0.8 of watchdog_thresh (kernel/watchdog.c,
+		 * set_sample_period()); a second turn missed is no delay any more.
+		 */
+		return snapshot->watchdog_thresh_ns && cpu->watchdog_ns != SNAPSHOT_NO_TIME &&
+		       cpu->watchdog_ns > snapshot->watchdog_thresh_ns / 5 * 8;
+	}
+	if (actor->task < snapshot->n_tasks) {
+		const struct task *task = &snapshot->tasks[actor->task];
+
+		return task->state == TASK_STATE_UNINTERRUPTIBLE && actor->wait &&
+		       task->last_ran_ns != SNAPSHOT_NO_TIME && task->last_ran_ns >= HUNG_TASK_NS;
+	}
+	return false;
+}
