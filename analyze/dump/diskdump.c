@@ -30,7 +30,12 @@
 #define GROUP_BITS (GROUP_SIZE * 8)
 /* 2^52 bytes is all that x86-64 can address; Linux stops at 2^46 without five-level tables. */
 #define MAX_MAPNR (1ULL << (52 - DUMP_PAGE_SHIFT))
-#define MAX_RANGES 16384
+/*
+ * The end of the file is checked against all descriptors for guests of up to 128 GB: that reads
+ * the bitmap, 1 byte for each 32 KB of memory.
+ */
+#define CHECK_MAX_MAPNR (1ULL << (37 - DUMP_PAGE_SHIFT))
+#define CHECK_DESCS 682 /* descriptors at the end that are looked at; one cached block */
 
 struct kdump_header {
 	int32_t version;
@@ -302,7 +307,44 @@ static int desc_read(struct dump *dump, uint64_t rank, struct page_desc *ret_des
 	return 0;
 }
 
-static int kdump_page(struct dump *dump, uint64_t pa, void *buf)
+/*
+ * Whether the file ends before the descriptors or before the last page's data. Pages of zeros share
+ * the data of the first, so that the last descriptor alone does not tell.
+ */
+static int end_check(struct dump *dump)
+{
+	struct dump_kdump *kd = dump->kdump;
+	uint64_t groups = (kd->max_mapnr + GROUP_BITS - 1) / GROUP_BITS, n, end;
+	struct page_desc desc;
+	int r;
+
+	if (dump->info.truncated || kd->max_mapnr > CHECK_MAX_MAPNR)
+		return 0;
+	r = rank_extend(dump, groups);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	n = kd->rank[groups];
+	if (kd->descs + n * DESC_SIZE > dump->file.size) {
+		file_msg(&dump->file, "%" PRIu64 " page descriptors at offset %" PRIu64
+			 " pass the end of the file (%" PRIu64 " bytes)", n, kd->descs,
+			 dump->file.size);
+		dump->info.truncated = true;
+		return 0;
+	}
+	for (uint64_t i = n > CHECK_DESCS ? n - CHECK_DESCS : 0; i < n; i++) {
+		if (desc_read(dump, i, &desc) < 0 ||
+		    __builtin_add_overflow(desc.off, desc.size, &end) || end > dump->file.size) {
+			file_msg(&dump->file, "page descriptor %" PRIu64 " of %" PRIu64
+				 ": its data pass the end of the file (%" PRIu64 " bytes)", i, n,
+				 dump->file.size);
+			dump->info.truncated = true;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+static int page_read(struct dump *dump, uint64_t pa, void *buf)
 {
 	struct dump_kdump *kd = dump->kdump;
 	struct page_desc desc;
@@ -326,8 +368,15 @@ static int kdump_page(struct dump *dump, uint64_t pa, void *buf)
 	r = file_read(&dump->file, desc.off, kd->scratch, desc.size);
 	if (r < 0)
 		return r;
-	r = decompress_page(&kd->decompress, method, kd->scratch, desc.size, buf, DUMP_PAGE_SIZE);
-	return r == -ENOTSUP ? -EIO : r;
+	return decompress_page(&kd->decompress, method, kd->scratch, desc.size, buf,
+			       DUMP_PAGE_SIZE);
+}
+
+static int kdump_page(struct dump *dump, uint64_t pa, void *buf)
+{
+	int r = page_read(dump, pa, buf);
+
+	return r == 0 || r == -ENODATA ? r : -EIO;
 }
 
 /* Runs of set bits in bitmap1. An unreadable rest counts as not there. */
@@ -392,8 +441,13 @@ int kdump_open(struct dump *dump)
 	if (r < 0)
 		return r;
 	dump->info.incomplete = h.status & STATUS_INCOMPLETE;
+	if (dump->info.incomplete)
+		file_msg(&dump->file, "makedumpfile ran out of space; the dump is incomplete");
 	dump->info.compression = h.status & COMPRESSION_MASK;
 	r = layout_set(dump, &h, &sub);
+	if (r < 0)
+		return r;
+	r = end_check(dump);
 	if (r < 0)
 		return r;
 	r = vmcoreinfo_read(dump, sub.vmcoreinfo, sub.vmcoreinfo_size);
@@ -404,8 +458,10 @@ int kdump_open(struct dump *dump)
 		if (r < 0)
 			return r;
 	}
-	/* QEMU has it from VMCOREINFO, and leaves 0 when there is none; so 0 says nothing then. */
-	dump->info.has_phys_base = sub.phys_base || dump->vmcoreinfo;
-	dump->info.phys_base = sub.phys_base;
+	/* QEMU, which fills in no release, leaves 0 here when it has no VMCOREINFO. */
+	if (!dump->info.has_phys_base && (sub.phys_base || dump->info.release[0])) {
+		dump->info.has_phys_base = true;
+		dump->info.phys_base = sub.phys_base;
+	}
 	return 0;
 }

@@ -18,6 +18,9 @@
 #define CACHE_HASH 4096
 #define CACHE_NONE UINT16_MAX
 
+/* Past this many, the last range swallows the rest, gaps and all. */
+#define MAX_RANGES (1U << 16)
+
 struct cache_slot {
 	uint64_t pfn;
 	uint16_t next; /* in the hash chain, or CACHE_NONE */
@@ -200,10 +203,12 @@ int dump_range_add(struct dump *dump, uint64_t start, uint64_t end)
 
 	if (start == end)
 		return 0;
-	if (last && last->end == start) {
-		last->end = end;
+	if (last && (last->end == start || (dump->n_ranges == MAX_RANGES && start >= last->start))) {
+		last->end = end > last->end ? end : last->end;
 		return 0;
 	}
+	if (dump->n_ranges == MAX_RANGES)
+		return 0;
 	if (dump->n_ranges == dump->cap_ranges) {
 		size_t cap = dump->cap_ranges ? dump->cap_ranges * 2 : 16;
 		struct dump_range *ranges = reallocarray(dump->ranges, cap, sizeof(*ranges));

@@ -45,7 +45,7 @@ struct dump_info {
 	/* From the kdump header's utsname; empty strings where the format has none. */
 	char release[65], version[65], nodename[65], machine[65];
 	bool has_phys_base;
-	uint64_t phys_base; /* from the kdump sub-header, when it is set there */
+	uint64_t phys_base; /* from VMCOREINFO, or else the kdump sub-header if it is set there */
 	const char *vmcoreinfo; /* NUL-ended copy of the note, or NULL */
 	size_t vmcoreinfo_size;
 	const struct dump_cpu *cpus; /* one per PRSTATUS note */
@@ -64,9 +64,12 @@ void dump_free(struct dump *dump);
 const struct dump_info *dump_info(const struct dump *dump);
 
 /*
- * Reads @len bytes at physical address @pa, over page borders. All or nothing: 0, -ENODATA the
- * page was left out of the dump (excluded by filter, or no memory there), -EIO its data is cut off
- * or damaged. Quiet: the caller knows what the bytes were for.
+ * Reads @len bytes at physical address @pa, over page borders. 0, -ENODATA a page was left out of
+ * the dump (excluded by filter, or no memory there), -EIO its data is cut off or damaged; then
+ * @buf is undefined. Quiet: the caller knows what the bytes were for.
+ *
+ * Pages of zeros: makedumpfile's ELF cores (-E) leave them out like other excluded pages, so
+ * -ENODATA there may be zeros. The kdump-compressed format keeps them, whatever the dump level.
  */
 int dump_read(struct dump *dump, uint64_t pa, void *buf, size_t len);
 
@@ -76,7 +79,10 @@ int dump_read(struct dump *dump, uint64_t pa, void *buf, size_t len);
  */
 const void *dump_page(struct dump *dump, uint64_t pa);
 
-/* The physical ranges that the dump covers (before filtering), for scans; end is exclusive. */
+/*
+ * The physical ranges that the dump covers (before filtering), for scans: ascending, apart; end is
+ * exclusive. Found out at the first call, and valid as long as @dump. Returns how many.
+ */
 struct dump_range {
 	uint64_t start, end;
 };

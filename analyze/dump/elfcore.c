@@ -6,6 +6,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dump/internal.h"
@@ -214,6 +215,32 @@ static int segments_read(struct dump *dump, const struct elf_header *h, uint32_t
 	return extents_settle(&dump->memory);
 }
 
+static int range_cmp(const void *a, const void *b)
+{
+	const struct dump_range *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Kdump's segment of the kernel image lies inside another one, and comes first. */
+static void ranges_settle(struct dump *dump)
+{
+	struct dump_range *v = dump->ranges;
+	size_t n = 0;
+
+	dump->ranges_ready = true;
+	if (!dump->n_ranges)
+		return;
+	qsort(v, dump->n_ranges, sizeof(*v), range_cmp);
+	for (size_t i = 1; i < dump->n_ranges; i++) {
+		if (v[i].start > v[n].end)
+			v[++n] = v[i];
+		else if (v[i].end > v[n].end)
+			v[n].end = v[i].end;
+	}
+	dump->n_ranges = n + 1;
+}
+
 static int elf_span(struct dump *dump, uint64_t pa, void *buf, size_t len)
 {
 	uint8_t *p = buf;
@@ -265,6 +292,8 @@ int elfcore_open(struct dump *dump)
 		return -EINVAL;
 	}
 	dump->info.incomplete = h.flags & ELF_FLAG_INCOMPLETE;
+	if (dump->info.incomplete)
+		file_msg(&dump->file, "makedumpfile ran out of space; the dump is incomplete");
 	r = segments_read(dump, &h, n);
 	if (r < 0)
 		return r;
@@ -276,6 +305,6 @@ int elfcore_open(struct dump *dump)
 		file_msg(&dump->file, "an ELF core without memory or notes");
 		return -EINVAL;
 	}
-	dump->ranges_ready = true;
+	ranges_settle(dump);
 	return 0;
 }

@@ -177,6 +177,28 @@ static void qemu_parse(struct dump *dump, const struct note *note, const uint8_t
 	cpu->pid = 0;
 }
 
+/*
+ * The kernel prints it with %ld. It goes before the kdump sub-header's value, because QEMU (7.2 at
+ * least) takes these decimals for hexadecimal when it fills that in.
+ */
+static void phys_base_take(struct dump *dump)
+{
+	static const char key[] = "\nNUMBER(phys_base)=";
+	const char *p = strstr(dump->vmcoreinfo, key);
+	long long value;
+	char *end;
+
+	if (!p)
+		return;
+	p += sizeof(key) - 1;
+	errno = 0;
+	value = strtoll(p, &end, 10);
+	if (errno || end == p || (*end && *end != '\n'))
+		return;
+	dump->info.has_phys_base = true;
+	dump->info.phys_base = (uint64_t)value;
+}
+
 int vmcoreinfo_read(struct dump *dump, uint64_t off, uint64_t size)
 {
 	char *text;
@@ -211,6 +233,7 @@ int vmcoreinfo_read(struct dump *dump, uint64_t off, uint64_t size)
 	dump->vmcoreinfo = text;
 	dump->info.vmcoreinfo = text;
 	dump->info.vmcoreinfo_size = size;
+	phys_base_take(dump);
 	return 0;
 }
 
