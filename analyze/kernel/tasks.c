@@ -164,6 +164,24 @@ static void hash_put(struct task_table *table, uint32_t index)
 	table->hash[i & (table->hash_size - 1)] = index + 1;
 }
 
+uint32_t task_table_sort(struct task_table *table, uint32_t n_first)
+{
+	uint32_t front = n_first;
+
+	for (uint32_t i = n_first; i < table->n; i++)
+		if (task_is_blocked(&table->tasks[i])) {
+			struct task_facts task = table->tasks[front];
+
+			table->tasks[front++] = table->tasks[i];
+			table->tasks[i] = task;
+		}
+	if (table->hash_size)
+		memset(table->hash, 0, table->hash_size * sizeof(*table->hash));
+	for (uint32_t i = 0; i < table->n; i++)
+		hash_put(table, i);
+	return front - n_first;
+}
+
 static int hash_reserve(struct kernel *kernel, struct task_table *table)
 {
 	uint32_t size = table->hash_size ? table->hash_size * 2 : 1024;
@@ -343,6 +361,7 @@ int tasks_load(struct kernel *kernel, const uint64_t *first, uint32_t n_first,
 	for (uint32_t i = 0; i < n_first && r >= 0; i++)
 		if (first[i] && task_add(&w, first[i]) == -ENOMEM)
 			r = -ENOMEM;
+	table.n_first = table.n;
 	if (r >= 0)
 		r = kernel_symbol(kernel, "init_task", &init_task);
 	if (r >= 0) {

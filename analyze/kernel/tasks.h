@@ -30,6 +30,7 @@ struct task_facts {
 struct task_table {
 	struct task_facts *tasks;
 	uint32_t n;
+	uint32_t n_first;     /* those that were asked for first and could be read */
 	uint32_t *hash;	      /* by address: indexes + 1 */
 	uint32_t hash_size;   /* a power of two */
 	uint64_t stack_size;  /* THREAD_SIZE, bytes */
@@ -46,6 +47,12 @@ struct task_table {
  */
 int tasks_load(struct kernel *kernel, const uint64_t *first, uint32_t n_first,
 	       struct task_table *ret_table);
+
+/*
+ * Moves the blocked tasks to the front, behind the first @n_first, which stay. Indexes change.
+ * Returns how many are blocked.
+ */
+uint32_t task_table_sort(struct task_table *table, uint32_t n_first);
 
 /* Index of the task at @address, or SNAPSHOT_NONE. */
 uint32_t task_table_find(const struct task_table *table, uint64_t address);
