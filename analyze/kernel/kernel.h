@@ -10,6 +10,7 @@
 #include "util/msgs.h"
 
 struct dump;
+struct module_index;
 struct symbols;
 struct types;
 struct vmcoreinfo;
@@ -26,6 +27,7 @@ struct module {
 	uint64_t text_end;	   /* one past the last text byte, >= base */
 	char build_id[41];	   /* hex, empty when unknown */
 	uint64_t symtab, strtab;   /* kernel addresses of mod->kallsyms' tables */
+	uint64_t typetab;	   /* the same, one character per symbol; 0 before 5.2 */
 	uint32_t n_symbols;
 	uint64_t orc_ip, orc;	   /* mod->arch.orc_unwind_ip, .orc_unwind */
 	uint32_t n_orc;
@@ -58,6 +60,7 @@ struct kernel {
 	struct types *types;	 /* NULL when no BTF was found */
 	struct module *modules;  /* sorted by base */
 	size_t n_modules;
+	struct module_index *module_index; /* modules.c's; in the arena */
 	uint32_t nr_cpu_ids;
 	uint64_t *percpu_offset; /* __per_cpu_offset[cpu], nr_cpu_ids of them */
 	uint64_t *cpu_online, *cpu_possible; /* bitmaps, nr_cpu_ids bits */
@@ -157,6 +160,26 @@ int64_t types_offset(const struct types *types, const char *type, const char *pa
 int types_walk(const struct types *types, const char *type,
 	       int (*fn)(void *arg, const char *path, const char *type_name, uint64_t offset),
 	       void *arg);
+
+/*
+ * Types that @module adds (its own BTF), with the kernel's behind them; loaded when first asked
+ * for. -ENOENT: it has none. Valid until kernel_free().
+ */
+int types_module(struct kernel *kernel, const struct module *module,
+		 const struct types **ret_types);
+
+struct function_param {
+	const char *name;      /* empty when unknown */
+	const char *type_name; /* of the type, or of what it points to: "ip_set", "rwlock_t", "" */
+	bool pointer;
+};
+
+/*
+ * The parameters of @function (".isra.0" and the like are cut off): the first @max into @params,
+ * and how many there are. -ENOENT.
+ */
+int types_function_params(const struct types *types, const char *function,
+			  struct function_param *params, size_t max, size_t *ret_n);
 
 /* Reads the unsigned integer member @m (also a bit-field) of the object at @va. */
 int kernel_read_member(struct kernel *kernel, uint64_t va, const struct member *m,

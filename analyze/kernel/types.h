@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef HOLDUP_KERNEL_TYPES_H
+#define HOLDUP_KERNEL_TYPES_H
+
+#include "kernel/kernel.h"
+
+/*
+ * Types from raw BTF of @size bytes; @base is the BTF that a module's continues, or NULL, and must
+ * live longer. -EBADMSG not BTF or damaged, -ENOMEM.
+ */
+int types_new(const void *data, size_t size, const struct types *base, struct types **ret_types);
+
+#endif
