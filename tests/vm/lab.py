@@ -23,6 +23,9 @@ import kernels  # noqa: E402
 import scenarios  # noqa: E402
 
 
+BOOTS = 3
+
+
 def say(text):
     print(f"lab: {text}", flush=True)
 
@@ -53,9 +56,23 @@ def spec_for(series, scenario, dumps, **over):
         "cpus": scenario.cpus, "mem": scenario.mem, "sysctls": scenario.sysctls,
         "trigger": scenario.trigger, "wait_s": scenario.wait_s, "dumps": dumps,
         "deadline_s": scenario.deadline_s, "event": scenario.event, "append": scenario.cmdline,
+        "splat": scenario.notes().get("splat", "").replace("_", " "),
+        "splats": scenario.splats(),
     }
     fields.update({k: v for k, v in over.items() if v is not None})
     return guest.Spec(**fields)
+
+
+def boot_and_run(spec, out):
+    """Now and then a guest stops in early boot under TCG: that is tried again, and said."""
+    for attempt in range(1, BOOTS + 1):
+        try:
+            return {**guest.Guest(spec, out).run(), "boots": attempt}
+        except guest.NoBoot as e:
+            if attempt == BOOTS:
+                raise
+            say(f"{spec.kernel.release}: {str(e).splitlines()[0]}; booting again")
+    raise AssertionError
 
 
 def run(series, scenario, dumps, out, **over):
@@ -64,9 +81,9 @@ def run(series, scenario, dumps, out, **over):
     rest = [d for d in dumps if d not in kd]
     if kd and rest:
         times = run(series, scenario, kd, out, **over)
-        again = guest.Guest(spec_for(series, scenario, rest, **over), out / "qmp")
-        return {**times, "qmp": again.run()}
-    return guest.Guest(spec_for(series, scenario, dumps, **over), out).run()
+        again = boot_and_run(spec_for(series, scenario, rest, **over), out / "qmp")
+        return {**times, "qmp": again}
+    return boot_and_run(spec_for(series, scenario, dumps, **over), out)
 
 
 def main():
