@@ -56,7 +56,6 @@ def spec_for(series, scenario, dumps, **over):
         "cpus": scenario.cpus, "mem": scenario.mem, "sysctls": scenario.sysctls,
         "trigger": scenario.trigger, "wait_s": scenario.wait_s, "dumps": dumps,
         "deadline_s": scenario.deadline_s, "event": scenario.event, "append": scenario.cmdline,
-        "splat": scenario.notes().get("splat", "").replace("_", " "),
         "splats": scenario.splats(),
     }
     fields.update({k: v for k, v in over.items() if v is not None})
