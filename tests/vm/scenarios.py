@@ -29,9 +29,14 @@ class Scenario:
     def alternatives(self, column):
         return [x for x in self.row.get(column, "").split("|") if x]
 
+    def splats(self):
+        """Complaints of the kernel that the scenario provokes beside its event."""
+        return [v.replace("_", " ") for k, v in self.notes().items() if k == "splat"]
+
     def notes(self):
         """key=value words of the notes column."""
-        return dict(w.split("=", 1) for w in self.row.get("notes", "").split() if "=" in w)
+        words = re.split(r"[\s;]+", self.row.get("notes", ""))
+        return dict(w.split("=", 1) for w in words if "=" in w)
 
 
 def load():
