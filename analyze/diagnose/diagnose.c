@@ -379,6 +379,23 @@ static bool lockup_is_proven(const struct lockup *lockup)
 	return lockup->n_cycle > 0;
 }
 
+/*
+ * A source that shows no report of its own and no clocks (a crash transcript of a few CPUs) still
+ * has the panic's word that there is a lockup: then a wait of the right kind is it.
+ */
+static bool lockup_fits(const struct diagnosis *d, const struct lockup *lockup)
+{
+	bool sleeping = d->happening.event == EVENT_HUNG_TASK;
+
+	if (d->happening.event == EVENT_NONE || d->happening.event == EVENT_OOPS ||
+	    !lockup->root || lock_kind_spins(lockup->root->kind) == sleeping)
+		return false;
+	for (uint32_t i = 0; i < d->actors.n; i++)
+		if (actor_is_stuck(d->snapshot, &d->actors.v[i]))
+			return false;
+	return true;
+}
+
 /* 0: nothing shows that anybody is stuck in it. Higher is worse. */
 static uint32_t lockup_score(const struct diagnosis *d, const struct lockup *lockup)
 {
@@ -398,7 +415,7 @@ static uint32_t lockup_score(const struct diagnosis *d, const struct lockup *loc
 					 100000 :
 					 1000;
 	}
-	if (!n_stuck && !lockup_is_proven(lockup))
+	if (!n_stuck && !lockup_is_proven(lockup) && !lockup_fits(d, lockup))
 		return 0;
 	return score + 10 * n_stuck + lockup_n_waiters(lockup) + (lockup->culprit ? 5 : 0) + 1;
 }
