@@ -20,7 +20,7 @@ struct json_out {
 	int r;	    /* 0, -ENOMEM or -EIO */
 };
 
-static json_t *json_text(const char *s)
+static json_t *json_string_or_null(const char *s)
 {
 	json_t *value;
 	char *repaired;
@@ -34,6 +34,12 @@ static json_t *json_text(const char *s)
 	value = repaired ? json_string(repaired) : NULL;
 	free(repaired);
 	return value;
+}
+
+/* An empty name is an unknown one. */
+static json_t *json_text(const char *s)
+{
+	return json_string_or_null(s && *s ? s : NULL);
 }
 
 /* Addresses are text: a JSON number of 64 bits is rounded by most readers. */
@@ -97,7 +103,7 @@ static json_t *source_json(const struct snapshot *s)
 			 json_text(s->nodename), "cpus", json_u32(s->n_cpus_total), "uptime_s",
 			 json_double(s->has_uptime, s->uptime_s), "loadavg", load, "panic",
 			 json_text(s->panic), "panic_cpu", json_u32(s->panic_cpu), "panic_pid",
-			 json_u32(s->panic_pid), "panic_comm", json_text(s->panic_comm), "partial",
+			 json_u32(s->panic_pid), "panic_comm", json_string_or_null(s->panic_comm), "partial",
 			 s->partial);
 }
 
@@ -160,7 +166,7 @@ static json_t *lock_json(const struct snapshot *snapshot, const struct verdict *
 static json_t *waiter_json(const struct party *party)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "cpu", json_u32(party->cpu), "pid",
-			 json_u32(party->pid), "comm", json_text(party->comm), "function",
+			 json_u32(party->pid), "comm", json_string_or_null(party->comm), "function",
 			 json_text(party->function), "module", json_text(party->module),
 			 "primitive", json_text(party->primitive), "waited_ms",
 			 json_ms(party->time_ns));
@@ -170,7 +176,7 @@ static json_t *holder_json(const struct party *party)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "cpu",
 			 json_u32(party->cpu), "pid", json_u32(party->pid), "comm",
-			 json_text(party->comm), "function", json_text(party->function), "module",
+			 json_string_or_null(party->comm), "function", json_text(party->function), "module",
 			 json_text(party->module), "offset",
 			 party->function ? json_u32(party->offset) : json_null(), "address",
 			 json_address(party->address), "file", json_text(party->file), "line",
@@ -194,7 +200,7 @@ static json_t *edge_json(const struct snapshot *snapshot, const struct edge *edg
 static json_t *bystander_json(const struct bystander *bystander)
 {
 	return json_pack("{s:o, s:o, s:o, s:o}", "cpu", json_u32(bystander->cpu), "pid",
-			 json_u32(bystander->pid), "comm", json_text(bystander->comm), "why",
+			 json_u32(bystander->pid), "comm", json_string_or_null(bystander->comm), "why",
 			 json_text(bystander->why));
 }
 
@@ -230,7 +236,7 @@ static json_t *actor_json(uint32_t cpu, const struct task *task, enum role role,
 
 	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "cpu", json_u32(cpu), "pid",
 			 json_u32(task ? task->pid : SNAPSHOT_NONE), "comm",
-			 json_text(task ? task->comm : NULL), "state",
+			 json_string_or_null(task ? task->comm : NULL), "state",
 			 json_text(has_state ? task_state_name(task->state) : NULL), "role",
 			 role_name(role), "stack", stack ? stack_json(stack) : json_null());
 }

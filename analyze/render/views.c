@@ -118,6 +118,7 @@ void view_print_cpu(struct print *p, const struct snapshot *snapshot,
 		print_preempt(p, cpu->preempt_count);
 	print_time_fact(p, "no context switch for", cpu->no_switch_ns);
 	print_time_fact(p, "no tick for", cpu->last_tick_ns);
+	print_time_fact(p, "watchdog thread not run for", cpu->watchdog_ns);
 	if (cpu->nr_running != SNAPSHOT_NONE)
 		print_line(p, "  runnable tasks: %" PRIu32, cpu->nr_running);
 	print_waits(p, snapshot, cpu);
