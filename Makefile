@@ -78,6 +78,33 @@ $(tool_bin): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/libholdup
 .PHONY: tools
 tools: $(tool_bin)
 
+# The parts that need more than the build: each installs what it lacks first.
+.PHONY: check demo unit fuzz vmcheck bench
+check:
+	$(Q)scripts/install-deps.sh test
+	$(Q)tests/run.py
+
+demo:
+	$(Q)scripts/install-deps.sh demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)scripts/demo.sh
+
+unit:
+	$(Q)tests/run.py unit
+
+fuzz:
+	$(Q)tests/run.py fuzz
+
+vmcheck:
+	$(Q)scripts/install-deps.sh demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/vm/vmcheck.py
+
+bench:
+	$(Q)scripts/install-deps.sh bench
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/bench/bench.py
+
 .SECONDARY:
 .PHONY: unit-build clean
 unit-build: $(unit_bin)
