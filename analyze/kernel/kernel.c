@@ -210,8 +210,10 @@ static int system_map_use(struct kernel *kernel, const char *path)
 	int r;
 
 	r = system_map_load(kernel->msgs, &kernel->arena, path, &table);
-	if (r < 0)
+	if (r < 0) {
+		msgs_add(kernel->msgs, "%s: not usable as System.map, ignoring it", path);
 		return r == -ENOMEM ? r : 0;
+	}
 	r = table_use(kernel, path, &table);
 	symbol_table_done(&table);
 	return r == -EINVAL ? 0 : r;
@@ -224,13 +226,21 @@ static int vmlinux_use(struct kernel *kernel, const char *path, char ret_build_i
 	int r;
 
 	r = vmlinux_load(kernel->msgs, &kernel->arena, path, need_symbols, &table);
-	if (r < 0)
+	if (r < 0) {
+		msgs_add(kernel->msgs, "%s: not usable as vmlinux, ignoring it", path);
 		return r == -ENOMEM ? r : 0;
+	}
 	build_id_load(kernel);
 	memcpy(ret_build_id, table.build_id, sizeof(table.build_id));
 	r = build_id_check(kernel, path, table.build_id);
-	if (r == 0 && need_symbols)
+	if (r == 0 && need_symbols) {
 		r = table_use(kernel, path, &table);
+		/* Say which build the dump is of, if its own symbols lead to its notes. */
+		if (r == -ESTALE && !kernel->build_id[0] && symbols_find_kallsyms(kernel) == 0) {
+			build_id_load(kernel);
+			(void)build_id_check(kernel, path, table.build_id);
+		}
+	}
 	symbol_table_done(&table);
 	return r == -EINVAL ? 0 : r;
 }

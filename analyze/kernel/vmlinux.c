@@ -7,9 +7,13 @@
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #define SYMBOLS_MAX (8U << 20)
+#define DECOMPRESSED_MAX (2ULL << 30)
 
 void symbol_table_done(struct symbol_table *table)
 {
@@ -149,10 +153,102 @@ static int elf_load(struct msgs *msgs, struct arena *arena, const char *path, El
 	return r;
 }
 
+/*
+ * The payload of a bzImage (Documentation/arch/x86/boot.rst, protocol 2.08 on), or all of @file.
+ * Offsets are from the start of the protected-mode code, behind the setup sectors.
+ */
+static void payload_find(const uint8_t *file, size_t size, const uint8_t **ret_data,
+			 size_t *ret_size)
+{
+	uint32_t offset, length;
+	uint64_t start;
+
+	*ret_data = file;
+	*ret_size = size;
+	if (size < 0x250 || memcmp(file + 0x202, "HdrS", 4) != 0)
+		return;
+	memcpy(&offset, file + 0x248, sizeof(offset));
+	memcpy(&length, file + 0x24c, sizeof(length));
+	start = ((file[0x1f1] ? file[0x1f1] : 4) + 1) * 512ULL + offset;
+	if (start > size || length > size - start)
+		return;
+	*ret_data = file + start;
+	*ret_size = length;
+}
+
+/* The first zstd frame of @data, into a buffer that the caller frees. -ENOENT: no zstd at all. */
+static int zstd_expand(const void *data, size_t size, char **ret_buf, size_t *ret_size)
+{
+	ZSTD_inBuffer in = { data, size, 0 };
+	ZSTD_outBuffer out = { NULL, 0, 0 };
+	ZSTD_DStream *stream;
+	size_t left = 1;
+	int r = 0;
+
+	if (size < 4 || memcmp(data, "\x28\xb5\x2f\xfd", 4) != 0)
+		return -ENOENT;
+	stream = ZSTD_createDStream();
+	if (!stream)
+		return -ENOMEM;
+	/* Kernels are compressed with windows of up to 128 MiB (zstd --ultra -22). */
+	ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, 27);
+	while (r == 0 && left) {
+		size_t before = in.pos + out.pos;
+
+		if (out.pos == out.size) {
+			size_t bigger = out.size ? out.size * 2 : 8 << 20;
+			void *buf = bigger <= DECOMPRESSED_MAX ? realloc(out.dst, bigger) : NULL;
+
+			if (!buf) {
+				r = -ENOMEM;
+				break;
+			}
+			out.dst = buf;
+			out.size = bigger;
+		}
+		left = ZSTD_decompressStream(stream, &out, &in);
+		if (ZSTD_isError(left) || (left && in.pos + out.pos == before))
+			r = -EBADMSG;
+	}
+	ZSTD_freeDStream(stream);
+	if (r < 0) {
+		free(out.dst);
+		return r;
+	}
+	*ret_buf = out.dst;
+	*ret_size = out.pos;
+	return 0;
+}
+
+/* libdw reads zstd only where it was built with it (Debian 12's was not); else this does. */
+static Elf *zstd_elf_begin(int fd, char **ret_buf)
+{
+	const uint8_t *data;
+	struct stat st;
+	size_t size;
+	void *file;
+	char *buf;
+	int r;
+
+	if (fstat(fd, &st) < 0 || st.st_size <= 0)
+		return NULL;
+	file = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (file == MAP_FAILED)
+		return NULL;
+	payload_find(file, (size_t)st.st_size, &data, &size);
+	r = zstd_expand(data, size, &buf, &size);
+	munmap(file, (size_t)st.st_size);
+	if (r < 0)
+		return NULL;
+	*ret_buf = buf;
+	return elf_memory(buf, size);
+}
+
 int vmlinux_load(struct msgs *msgs, struct arena *arena, const char *path, bool with_symbols,
 		 struct symbol_table *ret_table)
 {
 	struct symbol_table table = { 0 };
+	char *expanded = NULL;
 	Elf *elf;
 	int fd, r;
 
@@ -164,6 +260,14 @@ int vmlinux_load(struct msgs *msgs, struct arena *arena, const char *path, bool 
 		return r;
 	}
 	elf = dwelf_elf_begin(fd);
+	if (elf && elf_kind(elf) != ELF_K_ELF) {
+		Elf *other = zstd_elf_begin(fd, &expanded);
+
+		if (other) {
+			elf_end(elf);
+			elf = other;
+		}
+	}
 	if (elf) {
 		r = elf_load(msgs, arena, path, elf, with_symbols, &table);
 	} else {
@@ -171,6 +275,7 @@ int vmlinux_load(struct msgs *msgs, struct arena *arena, const char *path, bool 
 		msgs_add(msgs, "%s: %s", path, elf_errmsg(-1));
 	}
 	elf_end(elf);
+	free(expanded);
 	close(fd);
 	if (r < 0)
 		symbol_table_done(&table);

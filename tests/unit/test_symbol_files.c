@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include <cmocka.h>
 
@@ -283,24 +284,83 @@ static void test_vmlinux(void **state)
 	assert_vmlinux(f);
 }
 
+static size_t file_read(struct fixture *f, char *buf, size_t size)
+{
+	FILE *file = fopen(f->path, "r");
+	size_t n;
+
+	assert_non_null(file);
+	n = fread(buf, 1, size, file);
+	fclose(file);
+	assert_true(n > 500 && n < size);
+	return n;
+}
+
 static void test_vmlinux_gz(void **state)
 {
 	struct fixture *f = *state;
-	char plain[65536], path[80];
-	FILE *file;
+	char plain[65536];
 	size_t n;
 	gzFile gz;
 
 	elf_write(f, EM_X86_64, false);
-	file = fopen(f->path, "r");
-	n = fread(plain, 1, sizeof(plain), file);
-	fclose(file);
-	assert_true(n > 500 && n < sizeof(plain));
-	snprintf(path, sizeof(path), "%s", f->path);
-	gz = gzopen(path, "wb");
+	n = file_read(f, plain, sizeof(plain));
+	gz = gzopen(f->path, "wb");
 	assert_int_equal(gzwrite(gz, plain, (unsigned int)n), n);
 	assert_int_equal(gzclose(gz), Z_OK);
 	assert_vmlinux(f);
+}
+
+static void test_vmlinux_zst(void **state)
+{
+	struct fixture *f = *state;
+	static char plain[65536], packed[65536];
+	size_t n;
+
+	elf_write(f, EM_X86_64, false);
+	n = ZSTD_compress(packed, sizeof(packed), plain, file_read(f, plain, sizeof(plain)), 3);
+	assert_false(ZSTD_isError(n));
+	file_write(f, packed, n);
+	assert_vmlinux(f);
+
+	/* Cut short, at each byte, it is no vmlinux. */
+	for (size_t cut = n - 1; cut > 3; cut -= cut > 64 ? 13 : 1) {
+		struct symbol_table table;
+
+		file_write(f, packed, cut);
+		assert_int_equal(vmlinux_load(&f->msgs, &f->arena, f->path, true, &table), -EINVAL);
+	}
+}
+
+/* Setup sectors, the protected-mode code with its payload somewhere inside, bytes after it. */
+static void test_bzimage_zst(void **state)
+{
+	struct fixture *f = *state;
+	static char plain[65536], image[65536 * 2];
+	const uint32_t offset = 700;
+	uint32_t length;
+	size_t n;
+
+	elf_write(f, EM_X86_64, false);
+	n = file_read(f, plain, sizeof(plain));
+	image[0x1f1] = 3;
+	memcpy(image + 0x1fe, "\x55\xaa", 2);
+	memcpy(image + 0x202, "HdrS\x0f\x02", 6);
+	memcpy(image + 0x248, &offset, 4);
+	n = ZSTD_compress(image + 2048 + offset, 65536, plain, n, 19);
+	assert_false(ZSTD_isError(n));
+	/* The build appends the size of the plain file. */
+	length = (uint32_t)n + 4;
+	memcpy(image + 0x24c, &length, 4);
+	file_write(f, image, 2048 + offset + length + 100);
+	assert_vmlinux(f);
+
+	/* A payload that passes the end of the file. */
+	length = UINT32_MAX;
+	memcpy(image + 0x24c, &length, 4);
+	file_write(f, image, 2048 + offset + n);
+	struct symbol_table table;
+	assert_int_equal(vmlinux_load(&f->msgs, &f->arena, f->path, true, &table), -EINVAL);
 }
 
 static void test_vmlinux_build_id_only(void **state)
@@ -378,6 +438,7 @@ int main(void)
 		TEST(test_map_zeros),		   TEST(test_map_garbage),
 		TEST(test_map_absent),		   TEST(test_vmlinux),
 		TEST(test_vmlinux_gz),		   TEST(test_vmlinux_build_id_only),
+		TEST(test_vmlinux_zst),		   TEST(test_bzimage_zst),
 		TEST(test_vmlinux_stripped),	   TEST(test_vmlinux_other_machine),
 		TEST(test_vmlinux_garbage),	   TEST(test_vmlinux_truncated),
 	};
