@@ -1,0 +1,315 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Real kernels, real lockups, real dumps: does holdup name the right holder?
+
+Each row is a guest that locks up in one way (scenarios.tsv), its dump, and the
+verdict of `holdup analyze --json` on it, compared with the table and with what
+the lab's module told out of band. A wrong holder is counted on its own. The
+last line is `N passed, N failed, N skipped`; the exit status is 0 only when
+nothing failed and something passed.
+
+Dumps are kept in the cache (dumps/<kernel>/sNN/); --reuse judges those that
+are there without booting anything.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE))
+import build_module  # noqa: E402
+import fetch  # noqa: E402
+import guest  # noqa: E402
+import judge  # noqa: E402
+import kernels  # noqa: E402
+import lab  # noqa: E402
+import scenarios  # noqa: E402
+
+SOME = [1, 3, 6, 8, 11, 15, 16]
+# Every form of kdump occurs; which scenario has which does not matter.
+KDUMP_TURNS = ["kdump-zlib", "kdump-lzo-flat", "kdump-lzo", "kdump-zlib-flat"]
+COLUMNS = ["event", "pattern", "lock", "waiters", "holder", "more"]
+ANALYZE_TIMEOUT_S = 120
+
+
+class Row:
+    """One guest and the dumps that are judged."""
+
+    def __init__(self, series, scenario, dumps, vmcoreinfo=True, options=()):
+        self.series = series
+        self.scenario = scenario
+        self.dumps = dumps
+        self.vmcoreinfo = vmcoreinfo
+        self.options = list(options)  # of holdup analyze
+
+    @property
+    def label(self):
+        return "" if self.vmcoreinfo else "-novmcoreinfo"
+
+    def folder(self):
+        base = kernels.cache_dir() / "dumps" / self.series / f"s{self.scenario.id:02}"
+        qmp = all(d in guest.QMP_VARIANTS for d in self.dumps)
+        return base / ("qmp" + self.label) if qmp else base
+
+
+def standard_rows(table):
+    """What `make vmcheck` runs."""
+    rows = [Row("6.1", table[1], KDUMP_TURNS + ["kdump-elf"]),
+            Row("6.1", table[1], ["qmp-elf", "qmp-kdump-zlib"]),
+            Row("6.1", table[1], ["qmp-elf"], vmcoreinfo=False)]
+    rows += [Row("6.1", s, [KDUMP_TURNS[i % 4]]) for i, s in table.items() if i != 1]
+    for series in ("5.10", "6.12"):
+        rows += [Row(series, table[i], [KDUMP_TURNS[i % 4]]) for i in SOME]
+    return rows
+
+
+class Schema:
+    """The verdict's JSON schema, where a validator is installed."""
+
+    def __init__(self):
+        self.validator = None
+        self.reason = None
+        path = ROOT / "docs/verdict.schema.json"
+        try:
+            import jsonschema
+        except ImportError:
+            self.reason = "python3-jsonschema is not installed"
+            return
+        if not path.exists():
+            self.reason = f"no {path.relative_to(ROOT)}"
+            return
+        schema = json.loads(path.read_text())
+        cls = jsonschema.validators.validator_for(schema)
+        cls.check_schema(schema)
+        self.validator = cls(schema)
+
+    def complaint(self, verdict):
+        if not self.validator:
+            return None
+        for error in self.validator.iter_errors(verdict):
+            return "/".join(map(str, error.path)) + ": " + error.message[:120]
+        return None
+
+
+def analyze(holdup, dump, options):
+    """(exit status, verdict or None, standard error, seconds, peak MiB)"""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        start = time.monotonic()
+        proc = subprocess.Popen([holdup, "analyze", "--json", *options, str(dump)],
+                                stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        timer = threading.Timer(ANALYZE_TIMEOUT_S, proc.kill)
+        timer.start()
+        _, status, usage = os.wait4(proc.pid, 0)
+        seconds = time.monotonic() - start
+        timer.cancel()
+        proc.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        text, words = out.read(), err.read().decode("utf-8", "replace")
+    try:
+        verdict = json.loads(text)
+    except ValueError:
+        verdict = None
+    return proc.returncode, verdict, words, seconds, usage.ru_maxrss / 1024
+
+
+class Result:
+    def __init__(self, row, variant):
+        self.row = row
+        self.variant = variant + row.label
+        self.checks = []
+        self.failure = None
+        self.skipped = None
+        self.wrong_holders = 0
+        self.seconds = None
+        self.mib = None
+        self.command = None
+
+    @property
+    def passed(self):
+        return not self.skipped and not self.failure and all(c.result == judge.OK
+                                                             for c in self.checks)
+
+    def line(self):
+        head = f"{self.row.series:5} {self.row.scenario.id:3} {self.row.scenario.name:22.22} " \
+               f"{self.variant:22.22}"
+        if self.skipped:
+            return f"{head} skipped: {self.skipped}"
+        if not self.checks:
+            return f"{head} FAILED: {self.failure}"
+        cells = {c.column: c.result for c in self.checks}
+        text = " ".join(f"{cells.get(c, '?'):8}" for c in COLUMNS)
+        cost = f"{self.seconds * 1000:6.0f} ms {self.mib:4.0f} MiB"
+        return f"{head} {text} {cost}  {'pass' if self.passed else 'FAIL'}"
+
+    def details(self):
+        lines = [f"{c.column}: {c}" for c in self.checks if c.result != judge.OK]
+        if self.failure:
+            lines.append(self.failure)
+        if lines and self.command:
+            lines.append(self.command)
+        return lines
+
+
+class Check:
+    def __init__(self, args, schema):
+        self.args = args
+        self.schema = schema
+        self.lock = threading.Lock()
+        self.boots_again = 0
+
+    def guest_dumps(self, row):
+        """Run the guest unless its dumps may be re-used."""
+        folder = row.folder()
+        files = [folder / f"vmcore.{d}" for d in row.dumps]
+        if self.args.reuse and all(f.exists() for f in files):
+            return files
+        with kernels.locked(folder / "lock"):
+            times = lab.run(row.series, row.scenario, row.dumps, folder,
+                            vmcoreinfo=row.vmcoreinfo)
+        with self.lock:
+            self.boots_again += times["boots"] - 1
+        return files
+
+    def judge_dump(self, row, dump, result, truth):
+        options = row.options + self.args.option
+        result.command = shlex.join([self.args.holdup, "analyze", *options, str(dump)])
+        status, verdict, words, result.seconds, result.mib = analyze(self.args.holdup, dump, options)
+        if verdict is None:
+            result.failure = f"holdup: exit {status}, no JSON: {words.strip()[-300:]}"
+            return
+        (dump.parent / f"verdict.{dump.name[7:]}.json").write_text(json.dumps(verdict, indent=1))
+        result.checks, result.wrong_holders = judge.judge(row.scenario, verdict, truth)
+        complaint = self.schema.complaint(verdict)
+        if status != 0:
+            result.failure = f"holdup: exit {status}: {words.strip()[-300:]}"
+        elif complaint:
+            result.failure = f"the JSON breaks its schema: {complaint}"
+
+    def run_row(self, row):
+        results = [Result(row, d) for d in row.dumps]
+        try:
+            files = self.guest_dumps(row)
+            truth = scenarios.read_truth(row.folder() / "truth.log")
+            if not truth and "no truth lines" not in row.scenario.row["notes"]:
+                raise guest.GuestError("the module told no truth")
+            for result, dump in zip(results, files):
+                self.judge_dump(row, dump, result, truth)
+                if dump.name.startswith("vmcore.qmp-elf") and not (self.args.keep or
+                                                                   self.args.reuse):
+                    dump.unlink()  # as large as the guest
+        except (guest.GuestError, build_module.BuildError, OSError, ValueError) as e:
+            for result in results:
+                if not result.checks and not result.failure:
+                    result.failure = f"{type(e).__name__}: {e}"
+        return results
+
+
+def ready_kernels(rows):
+    """Fetch what is not in the cache; {series: why it cannot be had}."""
+    missing = {}
+    for series in dict.fromkeys(r.series for r in rows):
+        try:
+            fetch.fetch(series, refresh=False)
+            lab.prepare(kernels.Kernel(series))
+        except (fetch.FetchError, build_module.BuildError, OSError) as e:
+            missing[series] = str(e).splitlines()[0]
+    return missing
+
+
+def choose(args, table):
+    if not (args.kernel or args.scenario or args.dump):
+        return standard_rows(table)
+    ids = [int(x) for x in args.scenario.split(",")] if args.scenario else None
+    rows = []
+    for series in (args.kernel or kernels.DEFAULT_SERIES).split(","):
+        for i in ids or (table if series == kernels.DEFAULT_SERIES else SOME):
+            for group in split_dumps((args.dump or "kdump-zlib").split(",")):
+                rows.append(Row(series, table[i], group, vmcoreinfo=args.vmcoreinfo))
+    return rows
+
+
+def split_dumps(dumps):
+    """Dumps by kdump and by QMP come from a guest each."""
+    kd = [d for d in dumps if d in guest.KDUMP_VARIANTS]
+    return [g for g in (kd, [d for d in dumps if d not in kd]) if g]
+
+
+def arguments():
+    ap = argparse.ArgumentParser(description="lock up real kernels and judge holdup's verdicts")
+    ap.add_argument("--kernel", help="comma-separated series (default: the standard rows)")
+    ap.add_argument("--scenario", help="comma-separated numbers")
+    ap.add_argument("--dump", help="comma-separated variants (lab.py run --help)")
+    ap.add_argument("--vmcoreinfo", action=argparse.BooleanOptionalAction, default=True)
+    ap.add_argument("--reuse", action="store_true", help="judge kept dumps, boot only for others")
+    ap.add_argument("--keep", action="store_true", help="keep the large dumps too")
+    ap.add_argument("--jobs", type=int, default=2, help="guests side by side")
+    ap.add_argument("--holdup", default=str(ROOT / "build/holdup"))
+    ap.add_argument("--option", action="append", default=[],
+                    help="further option of holdup analyze, as --option=--vmlinux=FILE")
+    return ap.parse_args()
+
+
+def report(results, check, schema, started):
+    passed = sum(r.passed for r in results)
+    skipped = sum(bool(r.skipped) for r in results)
+    failed = len(results) - passed - skipped
+    print()
+    for r in results:
+        if not r.passed and not r.skipped:
+            print(f"{r.row.series} scenario {r.row.scenario.id} {r.variant}:")
+            for line in r.details():
+                print("    " + line.replace("\n", "\n    "))
+    if schema.reason:
+        print(f"schema not checked: {schema.reason}")
+    if check.boots_again:
+        print(f"{check.boots_again} boots stopped early under TCG and were repeated")
+    print(f"wrong holders: {sum(r.wrong_holders for r in results)}")
+    print(f"took {time.monotonic() - started:.0f} s")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 0 if passed and not failed else 1
+
+
+def main():
+    args = arguments()
+    started = time.monotonic()
+    if not os.access(args.holdup, os.X_OK):
+        print(f"vmcheck: {args.holdup}: not built", file=sys.stderr)
+        return 2
+    rows = choose(args, scenarios.load())
+    schema = Schema()
+    missing = ready_kernels(rows)
+    check = Check(args, schema)
+    print(f"{'':5} {'':3} {'scenario':22} {'dump':22} " + " ".join(f"{c:8}" for c in COLUMNS),
+          flush=True)
+    results = []
+    with concurrent.futures.ThreadPoolExecutor(max(1, args.jobs)) as pool:
+        futures = []
+        for row in rows:
+            if row.series in missing and row.series != kernels.DEFAULT_SERIES:
+                for d in row.dumps:
+                    r = Result(row, d)
+                    r.skipped = missing[row.series]
+                    results.append(r)
+                    print(r.line(), flush=True)
+            else:
+                futures.append(pool.submit(check.run_row, row))
+        for f in concurrent.futures.as_completed(futures):
+            for r in f.result():
+                results.append(r)
+                print(r.line(), flush=True)
+    return report(results, check, schema, started)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
