@@ -188,6 +188,27 @@ const struct code *unwinder_code(struct unwinder *u, uint64_t pc)
 	return code;
 }
 
+/*
+ * Where the tables have no entry, the function's own code may tell. Not done with the rest of the
+ * entry: a scan looks at many addresses, and of those only few become frames.
+ */
+static void code_derive(struct unwinder *u, uint64_t pc)
+{
+	struct code *code = code_slot(u, pc);
+
+	if (!code->used || code->derived_tried)
+		return;
+	code->derived_tried = true;
+	if (code->has_orc && code->orc.type != ORC_TYPE_UNDEFINED)
+		return;
+	code->has_orc = false;
+	if (!code->text || !code->function_address || !code->size)
+		return;
+	code->derived = code_flow_rule(u->kernel, code->function_address, code->size, pc,
+				       &code->orc) == 0;
+	code->has_orc = code->derived;
+}
+
 /* --- stack memory --- */
 
 __attribute__((format(printf, 2, 3))) static enum step failed(struct walk *walk, const char *fmt,
@@ -402,7 +423,7 @@ static enum step previous_bp(struct walk *walk, const struct orc_entry *orc, uin
 }
 
 static enum step step_call(struct walk *walk, const struct stack_area *before,
-			   const struct orc_entry *orc, uint64_t sp)
+			   const struct orc_entry *orc, uint64_t sp, bool derived)
 {
 	uint64_t slot = sp - 8, ip, bp;
 	struct regs regs = { 0 };
@@ -416,7 +437,8 @@ static enum step step_call(struct walk *walk, const struct stack_area *before,
 		return STEP_FAILED;
 	ip = return_hooks_resolve(walk->u->hooks, walk->task, slot, ip);
 	code = unwinder_code(walk->u, ip - 1);
-	if (!code || (!code->text && !code->generated))
+	if (!code || (!code->text && !code->generated) ||
+	    (derived && !return_address_plausible(walk->u, ip, NULL)))
 		return failed(walk, "the return address %#lx at %#lx is no code",
 			      (unsigned long)ip, (unsigned long)slot);
 	if (advance(walk, before, sp) != STEP_NEXT)
@@ -431,7 +453,7 @@ static enum step step_call(struct walk *walk, const struct stack_area *before,
 	return STEP_NEXT;
 }
 
-static enum step step_orc_entry(struct walk *walk, const struct orc_entry *orc)
+static enum step step_orc_entry(struct walk *walk, const struct orc_entry *orc, bool derived)
 {
 	const struct stack_area before = walk->area;
 	uint64_t sp = 0, words[PT_REGS_WORDS];
@@ -444,7 +466,7 @@ static enum step step_orc_entry(struct walk *walk, const struct orc_entry *orc)
 	if (previous_sp(walk, orc, &sp) != STEP_NEXT)
 		return STEP_FAILED;
 	if (orc->type == ORC_TYPE_CALL)
-		return step_call(walk, &before, orc, sp);
+		return step_call(walk, &before, orc, sp, derived);
 	if (orc->type == ORC_TYPE_REGS_PARTIAL)
 		return step_iret(walk, &before, sp, orc->signal);
 	if (walk_read(walk, sp, words, PT_REGS_WORDS))
@@ -460,7 +482,7 @@ static enum step step_orc(struct walk *walk, const struct code *code)
 	const struct stack_set set = walk->set;
 	const struct stack_area area = walk->area;
 	const bool guessed = walk->guessed;
-	enum step step = step_orc_entry(walk, &orc);
+	enum step step = step_orc_entry(walk, &orc, code->derived);
 
 	if (step == STEP_FAILED) {
 		walk->set = set;
@@ -509,7 +531,8 @@ static int walk_run(struct walk *walk, struct stack *ret_stack)
 	walk->why[0] = 0;
 	while (step == STEP_NEXT) {
 		uint64_t ip = walk->regs.v[REG_IP];
-		const struct code *code = unwinder_code(u, walk->exact ? ip : ip - 1);
+		uint64_t pc = walk->exact ? ip : ip - 1;
+		const struct code *code = unwinder_code(u, pc);
 
 		if (!code || add_frame(walk, code, stack.n) < 0)
 			return -ENOMEM;
@@ -517,12 +540,13 @@ static int walk_run(struct walk *walk, struct stack *ret_stack)
 			step = failed(walk, "more than %u frames", UNWIND_FRAMES_MAX - 1);
 			break;
 		}
+		code_derive(u, pc);
 		if (code->has_orc)
 			step = step_orc(walk, code);
 		else
 			step = failed(walk, "no unwind information for this code");
 		if (step == STEP_FAILED)
-			step = walk_fallback(walk, unwinder_code(u, walk->exact ? ip : ip - 1));
+			step = walk_fallback(walk, unwinder_code(u, pc));
 	}
 	if (stack.n) {
 		stack.frames = arena_calloc(walk->arena, stack.n, sizeof(*stack.frames));

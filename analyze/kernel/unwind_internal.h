@@ -4,6 +4,7 @@
 
 /* What unwind.c and frame_pointer.c share. */
 
+#include "kernel/code_flow.h"
 #include "kernel/frame_context.h"
 #include "kernel/generated_code.h"
 #include "kernel/orc.h"
@@ -26,6 +27,8 @@ struct code {
 	bool text;	      /* of the kernel or of a module */
 	bool bpf;	      /* JIT code of BPF */
 	bool generated;	      /* found in one of the kernel's lists of generated code */
+	bool derived_tried;
+	bool derived;	      /* @orc was made from the function's code, there was no entry */
 	bool has_orc;
 	struct orc_entry orc;
 };
