@@ -8,8 +8,8 @@ set -eu
 
 build="gcc make pkg-config libbpf-dev libelf-dev libdw-dev zlib1g-dev libzstd-dev liblzo2-dev
 libsnappy-dev libdeflate-dev libjansson-dev libcapstone-dev libxxhash-dev"
-demo="python3 qemu-system-x86 seabios busybox-static cpio kmod kexec-tools makedumpfile xz-utils zstd
-bc bison flex libssl-dev debian-archive-keyring"
+demo="python3 qemu-system-x86 seabios busybox-static kexec-tools makedumpfile dwarves zstd
+debian-archive-keyring"
 test="$demo clang libclang-rt-14-dev libcmocka-dev python3-jsonschema"
 bench="$demo crash python3-drgn time"
 
