@@ -22,6 +22,7 @@
 #define MAX_RANGES (1U << 16)
 
 struct cache_slot {
+	uint8_t *data; /* a page; stays with the slot once it is there */
 	uint64_t pfn;
 	uint16_t next; /* in the hash chain, or CACHE_NONE */
 	bool used;     /* since the hand passed */
@@ -33,7 +34,6 @@ struct page_cache {
 	size_t n; /* slots filled so far */
 	size_t hand;
 	uint16_t last; /* slot of the last hit */
-	uint8_t *data; /* CACHE_PAGES pages; the system gives them as they are touched */
 };
 
 static size_t cache_hash(uint64_t pfn)
@@ -49,11 +49,6 @@ static struct page_cache *cache_new(void)
 
 	if (!cache)
 		return NULL;
-	cache->data = malloc(CACHE_PAGES * DUMP_PAGE_SIZE);
-	if (!cache->data) {
-		free(cache);
-		return NULL;
-	}
 	memset(cache->heads, 0xff, sizeof(cache->heads));
 	return cache;
 }
@@ -62,7 +57,8 @@ static void cache_free(struct page_cache *cache)
 {
 	if (!cache)
 		return;
-	free(cache->data);
+	for (size_t i = 0; i < CACHE_PAGES; i++)
+		free(cache->slots[i].data);
 	free(cache);
 }
 
@@ -79,7 +75,7 @@ static uint8_t *cache_find(struct page_cache *cache, uint64_t pfn)
 		cache->last = i;
 	}
 	cache->slots[i].used = true;
-	return cache->data + i * DUMP_PAGE_SIZE;
+	return cache->slots[i].data;
 }
 
 static void cache_unlink(struct page_cache *cache, uint16_t i)
@@ -116,10 +112,12 @@ static uint8_t *cache_fill(struct dump *dump, uint64_t pfn, int *ret_error)
 	struct page_cache *cache = dump->cache;
 	uint16_t i = cache_victim(cache);
 	struct cache_slot *slot = &cache->slots[i];
-	uint8_t *data = cache->data + i * DUMP_PAGE_SIZE;
-	int r;
+	int r = -ENOMEM;
 
-	r = dump->ops->page(dump, pfn << DUMP_PAGE_SHIFT, data);
+	if (!slot->data)
+		slot->data = malloc(DUMP_PAGE_SIZE);
+	if (slot->data)
+		r = dump->ops->page(dump, pfn << DUMP_PAGE_SHIFT, slot->data);
 	if (r < 0) {
 		slot->pfn = UINT64_MAX;
 		slot->used = false;
@@ -136,7 +134,7 @@ static uint8_t *cache_fill(struct dump *dump, uint64_t pfn, int *ret_error)
 	slot->next = cache->heads[cache_hash(pfn)];
 	cache->heads[cache_hash(pfn)] = i;
 	cache->last = i;
-	return data;
+	return slot->data;
 }
 
 const void *dump_page(struct dump *dump, uint64_t pa)
@@ -263,6 +261,10 @@ static int format_open(struct dump *dump)
 		return -EINVAL;
 	}
 	r = file_read(&dump->file, 0, magic, len);
+	if (r < 0 && dump->info.truncated) {
+		file_msg(&dump->file, "is cut off: none of its records holds the dump's header");
+		return -EINVAL;
+	}
 	if (r < 0) {
 		file_msg(&dump->file, "its first %zu bytes cannot be read: %s", len, strerror(-r));
 		return r;

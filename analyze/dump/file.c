@@ -16,7 +16,7 @@
 
 struct file_cache {
 	uint64_t tag[N_BLOCKS]; /* block number + 1, or 0 */
-	uint8_t data[N_BLOCKS][BLOCK_SIZE];
+	uint8_t *data[N_BLOCKS]; /* BLOCK_SIZE bytes, made when first used */
 };
 
 static int file_size(int fd, uint64_t *ret_size)
@@ -74,6 +74,8 @@ void file_done(struct dump_file *file)
 	if (file->fd >= 0)
 		close(file->fd);
 	extents_done(&file->flat);
+	for (size_t i = 0; file->cache && i < N_BLOCKS; i++)
+		free(file->cache->data[i]);
 	free(file->cache);
 	*file = (struct dump_file){ .fd = -1 };
 }
@@ -145,6 +147,10 @@ const void *file_peek(struct dump_file *file, uint64_t off, size_t *ret_len)
 	len = left < BLOCK_SIZE ? left : BLOCK_SIZE;
 	if (file->cache->tag[slot] != block + 1) {
 		file->cache->tag[slot] = 0;
+		if (!file->cache->data[slot])
+			file->cache->data[slot] = malloc(BLOCK_SIZE);
+		if (!file->cache->data[slot])
+			return NULL;
 		if (file_read(file, start, file->cache->data[slot], len) < 0)
 			return NULL;
 		file->cache->tag[slot] = block + 1;

@@ -338,8 +338,27 @@ void fixture_kdump(const struct fixture *f, struct buf *ret_image)
 	*ret_image = image;
 }
 
-static void phdr_put(struct buf *image, uint32_t type, uint64_t off, uint64_t paddr,
-		     uint64_t filesz, uint64_t memsz)
+void elf_header_put(struct buf *image, uint16_t phnum, uint64_t shoff)
+{
+	buf_put(image, "\177ELF\2\1\1", 7);
+	buf_pad(image, 16);
+	buf_u16(image, ET_CORE);
+	buf_u16(image, EM_X86_64);
+	buf_u32(image, 1);
+	buf_u64(image, 0);
+	buf_u64(image, 64); /* e_phoff */
+	buf_u64(image, shoff);
+	buf_u32(image, 0);
+	buf_u16(image, 64);
+	buf_u16(image, 56);
+	buf_u16(image, phnum);
+	buf_u16(image, 64);
+	buf_u16(image, shoff ? 1 : 0);
+	buf_u16(image, 0);
+}
+
+void phdr_put(struct buf *image, uint32_t type, uint64_t off, uint64_t paddr, uint64_t filesz,
+	      uint64_t memsz)
 {
 	buf_u32(image, type);
 	buf_u32(image, 7);
@@ -378,19 +397,7 @@ void fixture_elf(const struct fixture *f, struct buf *ret_image)
 		note_put(&notes, "VMCOREINFO", 0, f->vmcoreinfo, strlen(f->vmcoreinfo));
 	for (size_t i = 0; i < f->n_pages; i += segment_pages(f, i, &dumped))
 		n_segments++;
-	buf_put(&image, "\177ELF\2\1\1", 7);
-	buf_pad(&image, 16);
-	buf_u16(&image, ET_CORE);
-	buf_u16(&image, EM_X86_64);
-	buf_u32(&image, 1);
-	buf_u64(&image, 0);
-	buf_u64(&image, 64); /* e_phoff */
-	buf_u64(&image, 0);
-	buf_u32(&image, 0);
-	buf_u16(&image, 64);
-	buf_u16(&image, 56);
-	buf_u16(&image, (uint16_t)n_segments);
-	buf_pad(&image, 64);
+	elf_header_put(&image, (uint16_t)n_segments, 0);
 	data_off = 64 + n_segments * 56;
 	phdr_put(&image, PT_NOTE, data_off, 0, notes.n, notes.n);
 	data_off += notes.n;

@@ -81,6 +81,11 @@ void qemu_put(struct buf *buf, uint64_t gs, uint64_t kernel_gs, uint64_t cr3, ui
 void fixture_kdump(const struct fixture *fixture, struct buf *ret_image);
 void fixture_elf(const struct fixture *fixture, struct buf *ret_image);
 
+/* The pieces of an ELF core; program headers follow the 64 bytes of the header. */
+void elf_header_put(struct buf *image, uint16_t phnum, uint64_t shoff);
+void phdr_put(struct buf *image, uint32_t type, uint64_t off, uint64_t paddr, uint64_t filesz,
+	      uint64_t memsz);
+
 /* Flattened: records of @record bytes, in order or (@backward) the last first, and an end mark. */
 void fixture_flatten(const struct buf *image, size_t record, bool backward, struct buf *ret_file);
 void flat_header_put(struct buf *buf, uint64_t type);
