@@ -3,10 +3,9 @@
 
 /* The names of the JSON contract, schema holdup.verdict/1: they never change, only grow. */
 
-#define NAME(table, value)                                                               \
-	((size_t)(value) < sizeof(table) / sizeof((table)[0]) && (table)[value] ?        \
-		 (table)[value] :                                                        \
-		 "unknown")
+#define NAME(table, value)                                                                       \
+	((size_t)(value) < sizeof(table) / sizeof((table)[0]) && (table)[value] ? (table)[value] \
+										: "unknown")
 
 const char *event_name(enum event event)
 {
@@ -76,9 +75,8 @@ const char *lock_kind_name(enum lock_kind kind)
 const char *role_name(enum role role)
 {
 	static const char *const names[] = {
-		[ROLE_UNKNOWN] = "unknown",	[ROLE_WAITER] = "waiter",
-		[ROLE_HOLDER] = "holder",	[ROLE_BYSTANDER] = "bystander",
-		[ROLE_IDLE] = "idle",		[ROLE_PANIC] = "panic",
+		[ROLE_UNKNOWN] = "unknown",	[ROLE_WAITER] = "waiter", [ROLE_HOLDER] = "holder",
+		[ROLE_BYSTANDER] = "bystander", [ROLE_IDLE] = "idle",	  [ROLE_PANIC] = "panic",
 	};
 
 	return NAME(names, role);
@@ -87,9 +85,8 @@ const char *role_name(enum role role)
 const char *frame_context_name(enum frame_context context)
 {
 	static const char *const names[] = {
-		[CONTEXT_TASK] = "task",	   [CONTEXT_SOFTIRQ] = "softirq",
-		[CONTEXT_IRQ] = "irq",		   [CONTEXT_NMI] = "nmi",
-		[CONTEXT_EXCEPTION] = "exception",
+		[CONTEXT_TASK] = "task", [CONTEXT_SOFTIRQ] = "softirq",	    [CONTEXT_IRQ] = "irq",
+		[CONTEXT_NMI] = "nmi",	 [CONTEXT_EXCEPTION] = "exception",
 	};
 
 	return NAME(names, context);

@@ -24,7 +24,8 @@ static void print_help(FILE *file)
 {
 	fputs("Usage: holdup analyze [OPTION...] SOURCE\n"
 	      "\n"
-	      "Says who holds up the kernel in SOURCE: a vmcore (ELF or kdump-compressed, flattened\n"
+	      "Says who holds up the kernel in SOURCE: a vmcore (ELF or kdump-compressed, "
+	      "flattened\n"
 	      "or not, /proc/vmcore). Nothing but the dump is needed.\n"
 	      "\n"
 	      "  --json             print the verdict as JSON (docs/verdict.md)\n"
@@ -201,8 +202,7 @@ static int source_check(struct msgs *msgs, const char *path)
 		if ((size_t)n >= magics[i].n && memcmp(head, magics[i].bytes, magics[i].n) == 0)
 			return 0;
 	}
-	msgs_add(msgs, n == 0 ? "%s: empty file" :
-				"%s: not a dump: text sources are not read yet",
+	msgs_add(msgs, n == 0 ? "%s: empty file" : "%s: not a dump: text sources are not read yet",
 		 path);
 	return -EINVAL;
 }
@@ -254,8 +254,8 @@ static int analyze_run(const struct arguments *args, struct msgs *msgs)
 		msgs_add(msgs, "%s: %s", args->source, strerror(-r));
 	} else {
 		errno = 0;
-		r = args->json ? render_json(&snapshot, verdict, &args->render, stdout) :
-				 render_text(&snapshot, verdict, &args->render, stdout);
+		r = args->json ? render_json(&snapshot, verdict, &args->render, stdout)
+			       : render_text(&snapshot, verdict, &args->render, stdout);
 		if (r < 0)
 			r = output_failed(args, r);
 	}

@@ -31,7 +31,8 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
-	/* A reader that goes away (| head) is seen as EPIPE, after which there is no more to say. */
+	/* A reader that goes away (| head) is seen as EPIPE, after which there is no more to say.
+	 */
 	signal(SIGPIPE, SIG_IGN);
 	if (!name) {
 		print_help(stderr);

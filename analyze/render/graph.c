@@ -29,8 +29,8 @@
  */
 
 #define ROOT UINT32_MAX
-#define DEPTH_MAX 64	/* longer chains, and loops among damaged owners, hang from the root */
-#define MEMBERS_MAX 48	/* shown of one node, the rest counted */
+#define DEPTH_MAX 64   /* longer chains, and loops among damaged owners, hang from the root */
+#define MEMBERS_MAX 48 /* shown of one node, the rest counted */
 
 struct node {
 	const struct party *party;
@@ -103,8 +103,8 @@ static const char *snapshot_lock_text(char buf[TEXT_MAX], const struct snapshot 
 {
 	const struct lock *lock = index < snapshot->n_locks ? &snapshot->locks[index] : NULL;
 
-	return lock ? lock_text(buf, lock->kind, lock->name, lock->address) :
-		      lock_text(buf, LOCK_UNKNOWN, NULL, 0);
+	return lock ? lock_text(buf, lock->kind, lock->name, lock->address)
+		    : lock_text(buf, LOCK_UNKNOWN, NULL, 0);
 }
 
 static bool verdict_has_lock(const struct verdict *v)
@@ -248,9 +248,8 @@ static int node_compare_key(const struct node *a, const struct node *b)
 static int node_compare(const void *va, const void *vb)
 {
 	const struct node *a = va, *b = vb;
-	int r = a->is_parent != b->is_parent && a->parent == b->parent ?
-			a->is_parent - b->is_parent :
-			node_compare_key(a, b);
+	int r = a->is_parent != b->is_parent && a->parent == b->parent ? a->is_parent - b->is_parent
+								       : node_compare_key(a, b);
 
 	return r ? r : a->index < b->index ? -1 : a->index > b->index;
 }
@@ -479,8 +478,8 @@ static void print_root(struct print *p, const struct snapshot *snapshot, const s
 
 void graph_print(struct print *p, const struct snapshot *snapshot, const struct verdict *v)
 {
-	bool closed = v->n_cycle && party_same(&v->cycle[v->n_cycle - 1].holder,
-					       &v->cycle[0].waiter);
+	bool closed = v->n_cycle &&
+		      party_same(&v->cycle[v->n_cycle - 1].holder, &v->cycle[0].waiter);
 	bool ring = closed || (v->n_cycle && v->pattern == PATTERN_CYCLE);
 	struct graph g;
 

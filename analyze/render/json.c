@@ -93,8 +93,8 @@ static json_t *source_json(const struct snapshot *s)
 {
 	json_t *load = s->has_loadavg ? json_pack("[o, o, o]", json_double(true, s->loadavg[0]),
 						  json_double(true, s->loadavg[1]),
-						  json_double(true, s->loadavg[2])) :
-					json_null();
+						  json_double(true, s->loadavg[2]))
+				      : json_null();
 
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
 			 "kind", source_kind_name(s->kind), "path", json_text(s->path),
@@ -103,8 +103,8 @@ static json_t *source_json(const struct snapshot *s)
 			 json_text(s->nodename), "cpus", json_u32(s->n_cpus_total), "uptime_s",
 			 json_double(s->has_uptime, s->uptime_s), "loadavg", load, "panic",
 			 json_text(s->panic), "panic_cpu", json_u32(s->panic_cpu), "panic_pid",
-			 json_u32(s->panic_pid), "panic_comm", json_string_or_null(s->panic_comm), "partial",
-			 s->partial);
+			 json_u32(s->panic_pid), "panic_comm", json_string_or_null(s->panic_comm),
+			 "partial", s->partial);
 }
 
 static json_t *owner_json(const struct lock *lock)
@@ -156,11 +156,11 @@ static json_t *lock_json(const struct snapshot *snapshot, const struct verdict *
 		address = lock->address;
 	if (!lock && v->lock_kind == LOCK_UNKNOWN && !v->lock_name && !address && !v->primitive)
 		return json_null();
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "address", json_address(address),
-			 "kind", kind_json(v->lock_kind), "name", json_text(v->lock_name), "mode",
-			 v->lock_write < 0 ? json_null() : json_text(v->lock_write ? "write" : "read"),
-			 "primitive", json_text(v->primitive), "word",
-			 lock ? word_json(lock) : json_null());
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o}", "address", json_address(address), "kind",
+		kind_json(v->lock_kind), "name", json_text(v->lock_name), "mode",
+		v->lock_write < 0 ? json_null() : json_text(v->lock_write ? "write" : "read"),
+		"primitive", json_text(v->primitive), "word", lock ? word_json(lock) : json_null());
 }
 
 static json_t *waiter_json(const struct party *party)
@@ -176,8 +176,8 @@ static json_t *holder_json(const struct party *party)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "cpu",
 			 json_u32(party->cpu), "pid", json_u32(party->pid), "comm",
-			 json_string_or_null(party->comm), "function", json_text(party->function), "module",
-			 json_text(party->module), "offset",
+			 json_string_or_null(party->comm), "function", json_text(party->function),
+			 "module", json_text(party->module), "offset",
 			 party->function ? json_u32(party->offset) : json_null(), "address",
 			 json_address(party->address), "file", json_text(party->file), "line",
 			 party->line ? json_integer(party->line) : json_null(), "acquired_in",
@@ -186,12 +186,12 @@ static json_t *holder_json(const struct party *party)
 
 static json_t *edge_json(const struct snapshot *snapshot, const struct edge *edge)
 {
-	const struct lock *lock = edge->lock < snapshot->n_locks ? &snapshot->locks[edge->lock] :
-								   NULL;
+	const struct lock *lock = edge->lock < snapshot->n_locks ? &snapshot->locks[edge->lock]
+								 : NULL;
 	json_t *what = lock ? json_pack("{s:o, s:o, s:o}", "address", json_address(lock->address),
 					"kind", kind_json(lock->kind), "name",
-					json_text(lock->name)) :
-			      json_null();
+					json_text(lock->name))
+			    : json_null();
 
 	return json_pack("{s:o, s:o, s:o}", "waiter", waiter_json(&edge->waiter), "lock", what,
 			 "holder", holder_json(&edge->holder));
@@ -200,8 +200,8 @@ static json_t *edge_json(const struct snapshot *snapshot, const struct edge *edg
 static json_t *bystander_json(const struct bystander *bystander)
 {
 	return json_pack("{s:o, s:o, s:o, s:o}", "cpu", json_u32(bystander->cpu), "pid",
-			 json_u32(bystander->pid), "comm", json_string_or_null(bystander->comm), "why",
-			 json_text(bystander->why));
+			 json_u32(bystander->pid), "comm", json_string_or_null(bystander->comm),
+			 "why", json_text(bystander->why));
 }
 
 static json_t *frame_json(const struct frame *frame)
@@ -376,7 +376,7 @@ static void out_tasks(struct json_out *out, const struct snapshot *snapshot,
 			out_task(out, snapshot, places, v->graph_tasks[i]);
 	}
 	for (uint32_t i = 0; all && i < snapshot->n_tasks && out->r == 0; i++) {
-		if (!snapshot->tasks[i].on_cpu && !places->tasks[i].in_graph)
+		if (!snapshot->tasks[i].on_cpu && places->tasks[i].graph != 1)
 			out_task(out, snapshot, places, i);
 	}
 	out_array_end(out);
@@ -407,7 +407,7 @@ int render_json(const struct snapshot *snapshot, const struct verdict *verdict,
 	struct places places;
 	int r;
 
-	r = places_init(&places, snapshot, verdict, false);
+	r = places_init(&places, snapshot, verdict, true);
 	if (r < 0)
 		return r;
 	out_member(&out, "schema", json_text("holdup.verdict/1"));

@@ -49,15 +49,6 @@ static void place_hold(struct place *place, const struct party *party, uint32_t 
 static void places_add(struct places *places, const struct snapshot *snapshot,
 		       const struct verdict *verdict, uint32_t lockup)
 {
-	for (uint32_t i = 0; verdict->cpu_roles && i < snapshot->n_cpus; i++) {
-		struct place *place = &places->cpus[i];
-		bool says = !role_yields(verdict->cpu_roles[i]) && role_yields(place->role);
-
-		if (lockup == 0 || says) {
-			place->role = verdict->cpu_roles[i];
-			place->lockup = lockup;
-		}
-	}
 	if (verdict->has_holder)
 		place_hold(party_place(places, snapshot, &verdict->holder), &verdict->holder,
 			   lockup);
@@ -71,8 +62,10 @@ static void places_add(struct places *places, const struct snapshot *snapshot,
 		place_hold(party_place(places, snapshot, &edge->holder), &edge->holder, lockup);
 	}
 	for (uint32_t i = 0; i < verdict->n_graph_tasks; i++) {
-		if (verdict->graph_tasks[i] < snapshot->n_tasks)
-			places->tasks[verdict->graph_tasks[i]].in_graph = true;
+		uint32_t index = verdict->graph_tasks[i];
+
+		if (index < snapshot->n_tasks && !places->tasks[index].graph)
+			places->tasks[index].graph = lockup + 1;
 	}
 }
 
@@ -97,6 +90,10 @@ int places_init(struct places *places, const struct snapshot *snapshot,
 	places_add(places, snapshot, verdict, 0);
 	for (uint32_t i = 0; others && i < verdict->n_others; i++)
 		places_add(places, snapshot, verdict->others[i], i + 1);
+	for (uint32_t i = 0; verdict->cpu_roles && i < snapshot->n_cpus; i++) {
+		if (role_yields(places->cpus[i].role) || !role_yields(verdict->cpu_roles[i]))
+			places->cpus[i].role = verdict->cpu_roles[i];
+	}
 	return 0;
 }
 

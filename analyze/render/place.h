@@ -12,7 +12,7 @@ struct place {
 	uint32_t wait_frame; /* index of the frame that waits, SNAPSHOT_NONE */
 	uint32_t wait_lock;  /* what for, index in snapshot->locks, SNAPSHOT_NONE */
 	uint32_t hold_frame; /* index of the frame that holds the others up, SNAPSHOT_NONE */
-	bool in_graph;	     /* a blocked task of a verdict's wait graph */
+	uint32_t graph;	     /* a blocked task of a verdict's wait graph: lockup + 1; 0 of none */
 };
 
 struct places {
@@ -20,7 +20,10 @@ struct places {
 	struct place *tasks; /* one per snapshot->tasks */
 };
 
-/* With @others also what the further lockups say of whom the first says nothing. 0 or -ENOMEM. */
+/*
+ * With @others also what the further lockups say of whom the first says nothing. The first one's
+ * cpu_roles are of all lockups, but do not tell which. 0 or -ENOMEM.
+ */
 int places_init(struct places *places, const struct snapshot *snapshot,
 		const struct verdict *verdict, bool others);
 void places_done(struct places *places);

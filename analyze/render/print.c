@@ -64,8 +64,9 @@ void print_pad(struct print *p, unsigned int column)
 void print_style(struct print *p, enum style style)
 {
 	static const char *const codes[] = {
-		[STYLE_NONE] = "\033[0m",    [STYLE_TITLE] = "\033[1m", [STYLE_HOLDER] = "\033[1;31m",
-		[STYLE_WAITER] = "\033[33m", [STYLE_FAINT] = "\033[2m",
+		[STYLE_NONE] = "\033[0m",      [STYLE_TITLE] = "\033[1m",
+		[STYLE_HOLDER] = "\033[1;31m", [STYLE_WAITER] = "\033[33m",
+		[STYLE_FAINT] = "\033[2m",
 	};
 	unsigned int column = p->column;
 
@@ -176,8 +177,7 @@ const char *duration_text(char buf[TEXT_MAX], uint64_t ns)
 	return buf;
 }
 
-const char *lock_text(char buf[TEXT_MAX], enum lock_kind kind, const char *name,
-		      uint64_t address)
+const char *lock_text(char buf[TEXT_MAX], enum lock_kind kind, const char *name, uint64_t address)
 {
 	const char *what = kind == LOCK_UNKNOWN ? "lock" : lock_kind_name(kind);
 
@@ -186,7 +186,7 @@ const char *lock_text(char buf[TEXT_MAX], enum lock_kind kind, const char *name,
 	else if (address)
 		snprintf(buf, TEXT_MAX, "%s at 0x%016" PRIx64, what, address);
 	else if (kind <= LOCK_PERCPU_RWSEM)
-		snprintf(buf, TEXT_MAX, "%s (which one is not known)", what);
+		snprintf(buf, TEXT_MAX, "unidentified %s", what);
 	else
 		snprintf(buf, TEXT_MAX, "%s", what);
 	return buf;

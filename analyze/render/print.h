@@ -15,7 +15,7 @@
  */
 struct print {
 	FILE *file;
-	unsigned int width;  /* columns to wrap at */
+	unsigned int width; /* columns to wrap at */
 	bool color;
 	unsigned int column; /* columns written on this line */
 	int r;		     /* 0, -ENOMEM or -EIO */
@@ -36,10 +36,10 @@ void print_end(struct print *p);
 void print_pad(struct print *p, unsigned int column); /* spaces up to @column */
 void print_style(struct print *p, enum style style);
 
-#define print_line(p, ...)                                                               \
-	do {                                                                             \
-		print_put(p, __VA_ARGS__);                                               \
-		print_end(p);                                                            \
+#define print_line(p, ...)                 \
+	do {                               \
+		print_put(p, __VA_ARGS__); \
+		print_end(p);              \
 	} while (0)
 
 /* A whole line that is a section's title, with an empty line before it. */
@@ -66,9 +66,8 @@ void print_lines(struct print *p, const char *text, size_t size);
 /* "350 ms", "21.3 s", "4 min 20 s", "3 h 5 min", "76 days 3:30" in @buf, which it returns. */
 const char *duration_text(char buf[TEXT_MAX], uint64_t ns);
 
-/* "rwlock ip_set.lock", "mutex at 0xffff…", "spinlock (which one is not known)". */
-const char *lock_text(char buf[TEXT_MAX], enum lock_kind kind, const char *name,
-		      uint64_t address);
+/* "rwlock ip_set.lock", "mutex at 0xffff…", "unidentified spinlock". */
+const char *lock_text(char buf[TEXT_MAX], enum lock_kind kind, const char *name, uint64_t address);
 
 /* "sshd (6836)", "pid 6836", "sshd", "unknown task". */
 const char *task_text(char buf[TEXT_MAX], const char *comm, uint32_t pid);

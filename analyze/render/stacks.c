@@ -28,8 +28,8 @@
 struct view {
 	const struct stack *stack; /* NULL: the source has none */
 	const struct place *place;
-	const struct task *task;   /* NULL: not known */
-	const struct cpu *cpu;	   /* NULL for a task on no CPU */
+	const struct task *task; /* NULL: not known */
+	const struct cpu *cpu;	 /* NULL for a task on no CPU */
 	uint32_t index;
 };
 
@@ -120,8 +120,7 @@ static int view_compare_key(const struct view *a, const struct view *b)
 	if (r == 0 && a->cpu && !a->stack)
 		r = string_compare(a->cpu->why_no_regs, b->cpu->why_no_regs);
 	if (r == 0)
-		r = stack_compare(a->stack ? a->stack : &no_stack,
-				  b->stack ? b->stack : &no_stack);
+		r = stack_compare(a->stack ? a->stack : &no_stack, b->stack ? b->stack : &no_stack);
 	return r;
 }
 
@@ -256,9 +255,9 @@ static void put_notes(struct print *p, const struct snapshot *snapshot, const st
 		separator = "; ";
 	}
 	if (index == place->wait_frame) {
-		const struct lock *lock = place->wait_lock < snapshot->n_locks ?
-						  &snapshot->locks[place->wait_lock] :
-						  NULL;
+		const struct lock *lock = place->wait_lock < snapshot->n_locks
+						  ? &snapshot->locks[place->wait_lock]
+						  : NULL;
 
 		print_put(p, "%swaits", separator);
 		if (lock)
@@ -284,8 +283,8 @@ static void print_stopped(struct print *p, const struct stack *stack)
 		print_line(p, "    (the unwind stopped here: %s)", stack->stopped);
 }
 
-static void print_frames(struct print *p, const struct snapshot *snapshot,
-			 const struct view *views, uint32_t n)
+static void print_frames(struct print *p, const struct snapshot *snapshot, const struct view *views,
+			 uint32_t n)
 {
 	const struct stack *stack = views[0].stack;
 
@@ -304,8 +303,8 @@ static void print_frames(struct print *p, const struct snapshot *snapshot,
 	print_stopped(p, stack);
 }
 
-void stacks_print_full(struct print *p, const struct snapshot *snapshot,
-		       const struct stack *stack, const struct place *place)
+void stacks_print_full(struct print *p, const struct snapshot *snapshot, const struct stack *stack,
+		       const struct place *place)
 {
 	const struct view view = { .stack = stack, .place = place };
 
@@ -366,16 +365,16 @@ static void put_tasks(struct print *p, const struct view *views, uint32_t n)
 	for (uint32_t i = 0; i < n && i < MEMBERS_MAX; i++) {
 		const struct task *task = views[i].task;
 
-		print_item(p, 6, i == 0, "%s",
-			   task_text(buf, task ? task->comm : NULL,
-				     task ? task->pid : SNAPSHOT_NONE));
+		print_item(
+			p, 6, i == 0, "%s",
+			task_text(buf, task ? task->comm : NULL, task ? task->pid : SNAPSHOT_NONE));
 	}
 	if (n > MEMBERS_MAX)
 		print_item(p, 6, false, "and %" PRIu32 " more", n - MEMBERS_MAX);
 }
 
 static void print_cpu_fold(struct print *p, const struct snapshot *snapshot,
-			   const struct view *views, uint32_t n, bool all)
+			   const struct view *views, uint32_t n)
 {
 	const struct view *view = &views[0];
 	bool idle = view->place->role == ROLE_IDLE;
@@ -391,9 +390,9 @@ static void print_cpu_fold(struct print *p, const struct snapshot *snapshot,
 		put_tasks(p, views, n);
 	}
 	print_end(p);
-	if (view->stack && (!idle || all)) {
+	if (view->stack) {
 		print_frames(p, snapshot, views, n);
-	} else if (!view->stack) {
+	} else {
 		print_put(p, "    (no stack in this source");
 		if (view->cpu->why_no_regs)
 			print_put(p, ": %s", view->cpu->why_no_regs);
@@ -433,7 +432,7 @@ static void print_task_fold(struct print *p, const struct snapshot *snapshot,
 }
 
 static void print_folds(struct print *p, const struct snapshot *snapshot, struct view *views,
-			uint32_t n, const char *title, bool all)
+			uint32_t n, const char *title)
 {
 	uint32_t n_folds = 0;
 	struct fold *folds;
@@ -450,7 +449,7 @@ static void print_folds(struct print *p, const struct snapshot *snapshot, struct
 		const struct view *first = &views[folds[i].first];
 
 		if (first->cpu)
-			print_cpu_fold(p, snapshot, first, folds[i].n, all);
+			print_cpu_fold(p, snapshot, first, folds[i].n);
 		else
 			print_task_fold(p, snapshot, first, folds[i].n);
 	}
@@ -469,19 +468,22 @@ void stacks_print_cpus(struct print *p, const struct snapshot *snapshot,
 	}
 	for (uint32_t i = 0; i < snapshot->n_cpus; i++) {
 		const struct cpu *cpu = &snapshot->cpus[i];
+		const struct stack *stack = cpu->has_stack ? &cpu->stack : NULL;
 
+		/* How idle CPUs idle does not matter: they are one line. */
+		if (stack && !all && places->cpus[i].role == ROLE_IDLE)
+			stack = &no_stack;
 		if (!cpu->online && !cpu->has_stack)
 			continue;
 		views[n++] = (struct view){
-			.stack = cpu->has_stack ? &cpu->stack : NULL,
+			.stack = stack,
 			.place = &places->cpus[i],
-			.task = cpu->task < snapshot->n_tasks ? &snapshot->tasks[cpu->task] :
-								NULL,
+			.task = cpu->task < snapshot->n_tasks ? &snapshot->tasks[cpu->task] : NULL,
 			.cpu = cpu,
 			.index = i,
 		};
 	}
-	print_folds(p, snapshot, views, n, "CPU stacks", all);
+	print_folds(p, snapshot, views, n, "CPU stacks");
 	free(views);
 }
 
@@ -498,7 +500,7 @@ void stacks_print_tasks(struct print *p, const struct snapshot *snapshot,
 	for (uint32_t i = 0; i < snapshot->n_tasks; i++) {
 		const struct task *task = &snapshot->tasks[i];
 
-		if (task->on_cpu || !(all || places->tasks[i].in_graph))
+		if (task->on_cpu || !(all || places->tasks[i].graph))
 			continue;
 		views[n++] = (struct view){
 			.stack = task->stack.n ? &task->stack : NULL,
@@ -507,6 +509,6 @@ void stacks_print_tasks(struct print *p, const struct snapshot *snapshot,
 			.index = i,
 		};
 	}
-	print_folds(p, snapshot, views, n, all ? "Tasks on no CPU" : "Blocked tasks", all);
+	print_folds(p, snapshot, views, n, all ? "Tasks on no CPU" : "Blocked tasks");
 	free(views);
 }

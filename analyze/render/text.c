@@ -75,8 +75,8 @@ static void print_owner(struct print *p, const struct snapshot *snapshot, const 
 
 	if (lock->owner_source == OWNER_NONE)
 		return;
-	index = lock->owner_pid == SNAPSHOT_NONE ? SNAPSHOT_NONE :
-						   snapshot_task_by_pid(snapshot, lock->owner_pid);
+	index = lock->owner_pid == SNAPSHOT_NONE ? SNAPSHOT_NONE
+						 : snapshot_task_by_pid(snapshot, lock->owner_pid);
 	if (index < snapshot->n_tasks)
 		task = &snapshot->tasks[index];
 	print_pad(p, FACT_COLUMN);
@@ -204,11 +204,10 @@ static void print_source(struct print *p, const struct snapshot *s)
 		print_item(p, 2, false, "%" PRIu32 " CPU%s", s->n_cpus_total,
 			   s->n_cpus_total == 1 ? "" : "s");
 	if (s->has_uptime && s->uptime_s >= 0 && s->uptime_s < 1e10)
-		print_item(p, 2, false, "up %s",
-			   duration_text(buf, (uint64_t)(s->uptime_s * 1e9)));
+		print_item(p, 2, false, "up %s", duration_text(buf, (uint64_t)(s->uptime_s * 1e9)));
 	if (s->has_loadavg)
-		print_item(p, 2, false, "load average %.2f %.2f %.2f", s->loadavg[0],
-			   s->loadavg[1], s->loadavg[2]);
+		print_item(p, 2, false, "load average %.2f %.2f %.2f", s->loadavg[0], s->loadavg[1],
+			   s->loadavg[2]);
 	print_end(p);
 	if (s->panic) {
 		print_pad(p, 2);
@@ -243,9 +242,8 @@ static void print_partial(struct print *p, const struct snapshot *s, const struc
 	}
 }
 
-static void print_report(struct print *p, const struct snapshot *snapshot,
-			 const struct verdict *v, const struct places *places,
-			 const struct render_options *options)
+static void print_report(struct print *p, const struct snapshot *snapshot, const struct verdict *v,
+			 const struct places *places, const struct render_options *options)
 {
 	print_summary(p, v);
 	for (uint32_t i = 0; i < v->n_others; i++) {

@@ -17,12 +17,12 @@ void stacks_print_cpus(struct print *p, const struct snapshot *snapshot,
 void stacks_print_tasks(struct print *p, const struct snapshot *snapshot,
 			const struct places *places, bool all);
 /* One stack by itself, with addresses and the registers of interrupted frames. */
-void stacks_print_full(struct print *p, const struct snapshot *snapshot,
-		       const struct stack *stack, const struct place *place);
+void stacks_print_full(struct print *p, const struct snapshot *snapshot, const struct stack *stack,
+		       const struct place *place);
 
 /* views.c: crash's views. */
-void view_print_cpu(struct print *p, const struct snapshot *snapshot,
-		    const struct places *places, uint32_t index);
+void view_print_cpu(struct print *p, const struct snapshot *snapshot, const struct places *places,
+		    uint32_t index);
 void view_print_ps(struct print *p, const struct snapshot *snapshot);
 void view_print_regs(struct print *p, const struct snapshot *snapshot, const struct regs *regs,
 		     unsigned int indent);

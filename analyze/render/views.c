@@ -11,13 +11,13 @@
 static const char *reg_name(char buf[TEXT_MAX], const char *arch, unsigned int reg)
 {
 	static const char *const x86[] = {
-		[REG_IP] = "RIP",	   [REG_SP] = "RSP",	    [REG_FLAGS] = "RFLAGS",
+		[REG_IP] = "RIP",      [REG_SP] = "RSP",      [REG_FLAGS] = "RFLAGS",
 		[REG_X86_RAX] = "RAX", [REG_X86_RBX] = "RBX", [REG_X86_RCX] = "RCX",
 		[REG_X86_RDX] = "RDX", [REG_X86_RSI] = "RSI", [REG_X86_RDI] = "RDI",
 		[REG_X86_RBP] = "RBP", [REG_X86_R8] = "R8",   [REG_X86_R9] = "R9",
 		[REG_X86_R10] = "R10", [REG_X86_R11] = "R11", [REG_X86_R12] = "R12",
 		[REG_X86_R13] = "R13", [REG_X86_R14] = "R14", [REG_X86_R15] = "R15",
-		[REG_X86_CS] = "CS",	   [REG_X86_SS] = "SS",
+		[REG_X86_CS] = "CS",   [REG_X86_SS] = "SS",
 	};
 	static const char *const common[] = { "PC", "SP", "FLAGS" };
 
@@ -69,8 +69,7 @@ static void print_time_fact(struct print *p, const char *what, uint64_t ns)
  */
 static void print_preempt(struct print *p, uint32_t count)
 {
-	print_put(p, "  preempt count 0x%" PRIx32 ": preemption off %" PRIu32, count,
-		  count & 0xff);
+	print_put(p, "  preempt count 0x%" PRIx32 ": preemption off %" PRIu32, count, count & 0xff);
 	print_put(p, ", %s, bottom halves off %" PRIu32,
 		  count >> 8 & 1 ? "serving a softirq" : "no softirq", count >> 9 & 0x7f);
 	print_put(p, ", hardirq %" PRIu32 ", NMI %" PRIu32, count >> 16 & 0xf, count >> 20 & 0xf);
@@ -86,8 +85,8 @@ static void print_waits(struct print *p, const struct snapshot *snapshot, const 
 		char buf[TEXT_MAX];
 
 		print_put(p, "  waits for %s",
-			  lock ? lock_text(buf, lock->kind, lock->name, lock->address) :
-				 "a lock that is not known");
+			  lock ? lock_text(buf, lock->kind, lock->name, lock->address)
+			       : "a lock that is not known");
 		if (lock && lock->name && lock->address)
 			print_put(p, " at 0x%016" PRIx64, lock->address);
 		if (lock && lock->word_text)
@@ -96,17 +95,17 @@ static void print_waits(struct print *p, const struct snapshot *snapshot, const 
 	}
 }
 
-void view_print_cpu(struct print *p, const struct snapshot *snapshot,
-		    const struct places *places, uint32_t index)
+void view_print_cpu(struct print *p, const struct snapshot *snapshot, const struct places *places,
+		    uint32_t index)
 {
 	const struct cpu *cpu = &snapshot->cpus[index];
-	const struct task *task =
-		cpu->task < snapshot->n_tasks ? &snapshot->tasks[cpu->task] : NULL;
+	const struct task *task = cpu->task < snapshot->n_tasks ? &snapshot->tasks[cpu->task]
+								: NULL;
 	char buf[TEXT_MAX];
 
 	print_put(p, "CPU %" PRIu32 ", %s: ", cpu->id, role_name(places->cpus[index].role));
-	print_put(p, "%s", task_text(buf, task ? task->comm : NULL,
-				     task ? task->pid : SNAPSHOT_NONE));
+	print_put(p, "%s",
+		  task_text(buf, task ? task->comm : NULL, task ? task->pid : SNAPSHOT_NONE));
 	if (task && task->address)
 		print_put(p, ", task %016" PRIx64, task->address);
 	print_end(p);
@@ -145,9 +144,9 @@ static int task_compare(const void *a, const void *b)
 void view_print_ps(struct print *p, const struct snapshot *snapshot)
 {
 	static const char *const states[] = {
-		[TASK_STATE_UNKNOWN] = "??",	     [TASK_STATE_RUNNING] = "RU",
-		[TASK_STATE_INTERRUPTIBLE] = "IN",   [TASK_STATE_UNINTERRUPTIBLE] = "UN",
-		[TASK_STATE_IDLE] = "ID",	     [TASK_STATE_STOPPED] = "ST",
+		[TASK_STATE_UNKNOWN] = "??",	   [TASK_STATE_RUNNING] = "RU",
+		[TASK_STATE_INTERRUPTIBLE] = "IN", [TASK_STATE_UNINTERRUPTIBLE] = "UN",
+		[TASK_STATE_IDLE] = "ID",	   [TASK_STATE_STOPPED] = "ST",
 		[TASK_STATE_DEAD] = "DE",
 	};
 	const struct task **tasks = calloc(snapshot->n_tasks + (size_t)1, sizeof(*tasks));
