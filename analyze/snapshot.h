@@ -51,17 +51,20 @@ struct frame {
 	uint64_t sp;	      /* stack pointer inside the frame, 0 unknown */
 	const struct regs *regs; /* registers at this frame: innermost and interrupted ones, or NULL */
 	/*
-	 * Lock calls of this function, read from its code (dump, live) or NULL: what it had called
-	 * to get here, so that "inside the critical section" is read and not guessed.
+	 * Read from the function's code (dump, live): the locks it has taken in its own body to get
+	 * here, so that "inside the critical section" is read and not guessed.
 	 */
-	const struct call_site *calls;
-	uint32_t n_calls;
+	bool code_read;
+	const struct held_call *held;
+	uint32_t n_held;
+	const char *callee;   /* what the call at a return address calls directly, NULL unknown */
 };
 
-/* One direct call in a frame's function to a function that takes or releases a lock. */
-struct call_site {
+/* One call that took a lock on the way to a frame's address, and was not undone. */
+struct held_call {
 	uint64_t address;     /* return address of the call */
 	const char *target;   /* "_raw_spin_lock_bh" */
+	bool always;	      /* on every way here; false: only on some */
 };
 
 struct stack {

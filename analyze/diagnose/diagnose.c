@@ -58,6 +58,21 @@ static struct party party_of(const struct diagnosis *d, const struct actor *acto
 	};
 }
 
+/*
+ * What the waiter called: by its code where that was read, as the compiler may have turned the
+ * primitive's own call of its slow path into a jump, which leaves no frame.
+ */
+static const char *waiter_primitive(const struct waiter *waiter)
+{
+	const struct stack *stack = waiter->actor->stack;
+	struct primitive p;
+
+	if (waiter->caller != SNAPSHOT_NONE && stack->frames[waiter->caller].callee &&
+	    primitive_find(stack->frames[waiter->caller].callee, &p))
+		return stack->frames[waiter->caller].callee;
+	return stack->frames[waiter->wait->frame].function;
+}
+
 static struct party waiter_party(const struct diagnosis *d, const struct waiter *waiter)
 {
 	const struct stack *stack = waiter->actor->stack;
@@ -65,7 +80,7 @@ static struct party waiter_party(const struct diagnosis *d, const struct waiter 
 
 	if (waiter->caller != SNAPSHOT_NONE)
 		party_set_frame(&party, stack, waiter->caller);
-	party.primitive = stack->frames[waiter->wait->frame].function;
+	party.primitive = waiter_primitive(waiter);
 	party.lock = waiter->wait->lock;
 	party.time_ns = waiter->wait->waited_ns;
 	if (party.time_ns == SNAPSHOT_NO_TIME && waiter->actor->sleeping)
@@ -191,12 +206,10 @@ static enum pattern lockup_pattern(const struct lockup *lockup)
 
 static void set_lock(const struct diagnosis *d, const struct group *root, struct verdict *v)
 {
-	const struct waiter *first = &root->waiters[0];
-
 	v->lock = root->lock;
 	v->lock_kind = root->kind;
 	v->lock_write = (int8_t)root->write;
-	v->primitive = first->actor->stack->frames[first->wait->frame].function;
+	v->primitive = waiter_primitive(&root->waiters[0]);
 	if (root->lock < d->snapshot->n_locks) {
 		v->lock_name = d->snapshot->locks[root->lock].name;
 		v->lock_address = d->snapshot->locks[root->lock].address;

@@ -146,7 +146,7 @@ static void weigh_frame(const struct question *q, const struct actor *actor, uin
 	if (section == SECTION_OUTSIDE || (section == SECTION_UNKNOWN && !past))
 		return;
 	c.ref = actor_ref(q, actor, from, index);
-	if (section == SECTION_INSIDE)
+	if (section == SECTION_INSIDE || section == SECTION_MAYBE)
 		c.proof |= PROOF_SECTION;
 	if (past)
 		c.proof |= PROOF_PAST_CALL;
@@ -155,13 +155,15 @@ static void weigh_frame(const struct question *q, const struct actor *actor, uin
 	if (self)
 		c.proof |= PROOF_SAME_STACK;
 	if (past)
-		c.confidence = section == SECTION_INSIDE ? 0.9 : 0.8;
+		c.confidence = section == SECTION_UNKNOWN ? 0.8 : 0.9;
 	else if (c.ref != SNAPSHOT_NONE)
 		c.confidence = 0.88;
 	else
 		c.confidence = self ? 0.62 : 0.4;
 	if (past && c.ref != SNAPSHOT_NONE)
 		c.confidence += 0.06;
+	if (section == SECTION_MAYBE)
+		c.confidence -= 0.15;
 	if (c.confidence > best->confidence)
 		*best = c;
 }
@@ -271,7 +273,7 @@ static struct candidate stored_owner(const struct question *q)
 	c.confidence = known[lock->owner_source].confidence;
 	for (uint32_t i = c.actor->first; i < c.actor->stack->n; i++)
 		if (frame_section(&c.actor->stack->frames[i], q->group->kind, q->held_write,
-				  &c.site) == SECTION_INSIDE) {
+				  &c.site) >= SECTION_MAYBE) {
 			c.section = i;
 			c.proof |= PROOF_SECTION;
 			break;

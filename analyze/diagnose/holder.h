@@ -24,7 +24,7 @@ struct candidate {
 	const struct actor *actor; /* NULL none */
 	uint32_t section;	   /* frame that is inside the critical section, NONE unknown */
 	uint32_t ref;		   /* index in actor->refs of the best PROOF_ADDRESS, NONE */
-	const struct call_site *site; /* the call that took the lock, NULL unknown */
+	const struct held_call *site; /* the call that took the lock, NULL unknown */
 	unsigned int proof;	   /* enum proof */
 	double confidence;
 };

@@ -396,13 +396,35 @@ bool primitive_is_lock_call(const char *function)
 		p.act == PRIMITIVE_RELEASE || p.act == PRIMITIVE_SLOWPATH);
 }
 
-bool primitive_releases(const char *release, const char *acquire)
+size_t primitive_lock_calls(const char *const **ret_names)
 {
-	struct primitive r, a;
+	static const char *const names[] = {
+		"_raw_spin_lock", "_raw_spin_lock_bh", "_raw_spin_lock_irq", "_raw_spin_lock_irqsave",
+		"_raw_spin_lock_nested", "_raw_spin_lock_nest_lock", "_raw_spin_lock_irqsave_nested",
+		"_raw_spin_lock_bh_nested", "_raw_spin_trylock", "_raw_spin_trylock_bh",
+		"_raw_spin_unlock", "_raw_spin_unlock_bh", "_raw_spin_unlock_irq",
+		"_raw_spin_unlock_irqrestore", "_raw_read_lock", "_raw_read_lock_bh",
+		"_raw_read_lock_irq", "_raw_read_lock_irqsave", "_raw_read_trylock",
+		"_raw_read_unlock", "_raw_read_unlock_bh", "_raw_read_unlock_irq",
+		"_raw_read_unlock_irqrestore", "_raw_write_lock", "_raw_write_lock_bh",
+		"_raw_write_lock_irq", "_raw_write_lock_irqsave", "_raw_write_lock_nested",
+		"_raw_write_trylock", "_raw_write_unlock", "_raw_write_unlock_bh",
+		"_raw_write_unlock_irq", "_raw_write_unlock_irqrestore", "raw_spin_rq_lock_nested",
+		"raw_spin_rq_trylock", "raw_spin_rq_unlock", "rt_spin_lock", "rt_spin_unlock",
+		"rt_read_lock", "rt_write_lock", "rt_read_unlock", "rt_write_unlock", "mutex_lock",
+		"mutex_lock_nested", "mutex_lock_interruptible", "mutex_lock_interruptible_nested",
+		"mutex_lock_killable", "mutex_lock_killable_nested", "mutex_lock_io", "mutex_trylock",
+		"mutex_unlock", "ww_mutex_lock", "ww_mutex_lock_interruptible", "ww_mutex_unlock",
+		"rt_mutex_lock", "rt_mutex_lock_interruptible", "rt_mutex_trylock", "rt_mutex_unlock",
+		"down_read", "down_read_interruptible", "down_read_killable", "down_read_nested",
+		"down_read_trylock", "up_read", "down_write", "down_write_killable",
+		"down_write_nested", "down_write_trylock", "up_write", "down", "down_interruptible",
+		"down_killable", "down_timeout", "down_trylock", "up", "percpu_down_write",
+		"percpu_up_write", "__percpu_down_read",
+	};
 
-	if (!primitive_find(release, &r) || !primitive_find(acquire, &a))
-		return false;
-	return r.act == PRIMITIVE_RELEASE && r.kind == a.kind && r.write == a.write;
+	*ret_names = names;
+	return sizeof(names) / sizeof(*names);
 }
 
 bool function_is_crash_path(const char *function)

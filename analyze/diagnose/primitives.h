@@ -33,8 +33,11 @@ bool primitive_find(const char *function, struct primitive *ret_primitive);
 /* Does a call of @function matter to critical sections (acquire, trylock or release)? */
 bool primitive_is_lock_call(const char *function);
 
-/* Does releasing with @release undo acquiring with @acquire (kind and mode agree)? */
-bool primitive_releases(const char *release, const char *acquire);
+/*
+ * The names of functions that take, try or release a lock, as today's and older kernels call them
+ * out of line; for looking up their addresses. Returns how many there are.
+ */
+size_t primitive_lock_calls(const char *const **ret_names);
 
 /* @function's name without compiler tails; the length, to be used with "%.*s". */
 size_t function_base_length(const char *function);

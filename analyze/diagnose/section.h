@@ -7,15 +7,16 @@
 enum section {
 	SECTION_UNKNOWN, /* the function's code was not read */
 	SECTION_OUTSIDE, /* read: no lock of that kind is held at this address */
-	SECTION_INSIDE,  /* read: taken on the way here and not released */
+	SECTION_MAYBE,	 /* read: held on some of the ways that lead here */
+	SECTION_INSIDE,  /* read: held on all of them */
 };
 
 /*
  * Is @frame's address inside a critical section of a lock of @kind, taken in @frame's own
  * function? @write: 1 or 0 when only that mode counts, -1 for any. *@ret_site is the call that
- * took it (SECTION_INSIDE only; may be NULL).
+ * took it (SECTION_INSIDE and SECTION_MAYBE only; @ret_site may be NULL).
  */
 enum section frame_section(const struct frame *frame, enum lock_kind kind, int write,
-			   const struct call_site **ret_site);
+			   const struct held_call **ret_site);
 
 #endif

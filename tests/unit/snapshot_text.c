@@ -315,27 +315,31 @@ static bool parse_frame(struct parser *p, char **rest)
 	return true;
 }
 
-static bool parse_calls(struct parser *p, char **rest)
+static bool parse_held(struct parser *p, char **rest)
 {
-	struct call_site *calls = NULL;
+	struct held_call *held = NULL;
 	uint32_t n = 0;
 	struct frame *f;
-	char *spec;
+	char *key;
 
 	if (!p->stack || !p->stack->n)
 		return false;
 	f = &p->stack->frames[p->stack->n - 1];
-	while ((spec = word(rest))) {
-		struct call_site *site = ARENA_APPEND(&p->s->arena, calls, n);
-		uint32_t offset;
+	while ((key = word(rest))) {
+		struct held_call *call;
 
-		if (!split(p, spec, &site->target, &offset))
-			return false;
-		site->address = f->address - f->offset + offset;
+		if (n && strcmp(key, "maybe") == 0) {
+			held[n - 1].always = false;
+			continue;
+		}
+		call = ARENA_APPEND(&p->s->arena, held, n);
+		call->target = arena_strdup(&p->s->arena, key);
+		call->always = true;
 	}
-	/* "calls" alone: the code was read and calls no lock. */
-	f->calls = calls ? calls : arena_alloc(&p->s->arena, sizeof(*calls));
-	f->n_calls = n;
+	/* "held" alone: the code was read and holds no lock here. */
+	f->code_read = true;
+	f->held = held;
+	f->n_held = n;
 	return true;
 }
 
@@ -368,8 +372,8 @@ static bool parse_line(struct parser *p, char *line, void (*expect)(void *, cons
 	key = strtok_r(line, " \t", &rest);
 	if (strcmp(key, "frame") == 0)
 		return parse_frame(p, &rest);
-	if (strcmp(key, "calls") == 0)
-		return parse_calls(p, &rest);
+	if (strcmp(key, "held") == 0)
+		return parse_held(p, &rest);
 	if (strcmp(key, "ref") == 0)
 		return parse_ref(p, &rest);
 	if (strcmp(key, "wait") == 0 && p->n_wait_locks < 8 && p->stack) {

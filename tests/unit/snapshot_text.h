@@ -18,12 +18,12 @@
  *   cpu N pid N comm C [idle] [user] [panic] [irqs-off] [preempt HEX] [watchdog SECONDS]
  *   task pid N comm C state D|S|R [last-ran SECONDS]
  *     frame FUNCTION+HEX [@module] [interrupted] [unreliable] [irq|softirq|nmi|exception]
- *     calls FUNCTION+HEX...             lock calls of the frame above: target and return offset
+ *     held [FUNCTION [maybe]]...        the frame's code was read: lock calls not undone there
  *     wait ID                           the stack's innermost wait not yet given a lock has this one
  *     ref ID WHERE                      the frame above holds the lock's address in WHERE
  *   expect KEY VALUE...                 left to the caller, see snapshot_text()
  *
- * frame, calls, wait and ref belong to the cpu or task above them; frames innermost first.
+ * frame, held, wait and ref belong to the cpu or task above them; frames innermost first.
  * Addresses are made up: 0x1000 apart per function name in order of appearance, plus the offset.
  */
 

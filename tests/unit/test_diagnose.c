@@ -159,7 +159,7 @@ static void test_signature_is_stable(void **state)
 	const char *form = "panic softlockup: hung tasks\nreport soft-lockup cpu %d pid 71\n"
 			   "lock L spinlock addr %s locked 1\n"
 			   "cpu %d pid 70 comm a\nframe walk%s+1%d\nframe audit+33\n"
-			   "calls _raw_spin_lock+20 _raw_spin_unlock+60\nref L RBX\n"
+			   "held _raw_spin_lock\nref L RBX\n"
 			   "cpu %d pid 71 comm b\nframe native_queued_spin_lock_slowpath+60\n"
 			   "frame _raw_spin_lock+20\nframe %s+22\nwait L\n";
 	char text[3][1024];

@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * For each instruction of a function two sets of lock calls are kept: those that may be held when
+ * control comes to it, and those that are held on every way to it. A call of an acquire function
+ * adds itself, a release takes away the calls it undoes: those with the same argument (register and
+ * displacement, or address), or all of its kind where arguments cannot be compared. Iterated until
+ * nothing changes. Kernels that inline spin_unlock() (5.10 and older without preemption) store a
+ * zero byte through the same register: that is seen as well.
+ *
+ * Not followed: indirect jumps, jumps out of the function (.cold parts) and back. An address that
+ * no followed way reaches is "not read", never "no lock held".
+ */
+#include "kernel/sections.h"
+
+#include <capstone/capstone.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "diagnose/primitives.h"
+
+#define MAX_FUNCTION 65536
+#define MAX_SITES 64 /* bits of a mask; a function with more lock calls is left unread */
+#define MAX_PASSES 32
+#define N_BUCKETS 256
+
+struct target {
+	uint64_t address;
+	const char *name;
+	struct primitive what;
+};
+
+/* What a lock call's argument is, as far as it can be compared within the function. */
+struct operand {
+	enum { OPERAND_UNKNOWN, OPERAND_REGISTER, OPERAND_LOADED, OPERAND_ADDRESS } kind;
+	unsigned int reg; /* capstone's */
+	int64_t value;	  /* displacement or address */
+};
+
+struct site {
+	uint32_t insn;	  /* index of the call */
+	const struct target *target;
+	struct operand operand;
+};
+
+struct insn {
+	uint32_t offset;
+	uint8_t size;
+	int8_t site;	  /* index of the lock call here, -1 none */
+	bool falls;	  /* control may go on to the next instruction */
+	bool leaves;	  /* return, tail jump, indirect jump */
+	int32_t jump;	  /* index of the instruction jumped to, -1 none */
+	bool clears;	  /* stores a zero byte through @cleared: an inlined unlock, perhaps */
+	struct operand cleared;
+	uint64_t may, must; /* sites held when control comes here */
+	bool reached;
+};
+
+struct function {
+	uint64_t start, size;
+	bool read;	  /* false: its code could not be read or followed */
+	struct insn *insns;
+	uint32_t n_insns;
+	struct site sites[MAX_SITES];
+	uint32_t n_sites;
+	struct function *next;
+};
+
+struct sections {
+	struct kernel *kernel;
+	struct arena arena;
+	struct target *targets; /* sorted by address */
+	size_t n_targets;
+	csh capstone;
+	struct function *buckets[N_BUCKETS];
+};
+
+static int target_compare(const void *a, const void *b)
+{
+	const struct target *x = a, *y = b;
+
+	return x->address < y->address ? -1 : x->address > y->address;
+}
+
+static const struct target *target_find(const struct sections *s, uint64_t address)
+{
+	struct target key = { .address = address };
+
+	return bsearch(&key, s->targets, s->n_targets, sizeof(key), target_compare);
+}
+
+int sections_new(struct kernel *kernel, struct sections **ret)
+{
+	struct sections *s = calloc(1, sizeof(*s));
+	const char *const *names;
+	size_t n = primitive_lock_calls(&names);
+
+	if (!s)
+		return -ENOMEM;
+	s->kernel = kernel;
+	arena_init(&s->arena);
+	s->targets = arena_calloc(&s->arena, n, sizeof(*s->targets));
+	if (!s->targets || cs_open(CS_ARCH_X86, CS_MODE_64, &s->capstone) != CS_ERR_OK) {
+		arena_done(&s->arena);
+		free(s);
+		return -ENOMEM;
+	}
+	cs_option(s->capstone, CS_OPT_DETAIL, CS_OPT_ON);
+	for (size_t i = 0; i < n; i++) {
+		struct target *t = &s->targets[s->n_targets];
+
+		if (kernel_symbol(kernel, names[i], &t->address) < 0 ||
+		    !primitive_find(names[i], &t->what))
+			continue;
+		t->name = names[i];
+		s->n_targets++;
+	}
+	qsort(s->targets, s->n_targets, sizeof(*s->targets), target_compare);
+	*ret = s;
+	return 0;
+}
+
+void sections_free(struct sections *s)
+{
+	if (!s)
+		return;
+	cs_close(&s->capstone);
+	arena_done(&s->arena);
+	free(s);
+}
+
+/* --- reading one function --- */
+
+static struct operand operand_of(const cs_x86_op *op, uint64_t next)
+{
+	struct operand o = { OPERAND_UNKNOWN, 0, 0 };
+
+	if (op->type == X86_OP_IMM) {
+		o.kind = OPERAND_ADDRESS;
+		o.value = op->imm;
+	} else if (op->type == X86_OP_REG) {
+		o.kind = OPERAND_REGISTER;
+		o.reg = op->reg;
+	} else if (op->type == X86_OP_MEM && op->mem.index == X86_REG_INVALID &&
+		   op->mem.segment == X86_REG_INVALID) {
+		if (op->mem.base == X86_REG_RIP) {
+			o.kind = OPERAND_ADDRESS;
+			o.value = (int64_t)(next + (uint64_t)op->mem.disp);
+		} else {
+			o.kind = OPERAND_REGISTER;
+			o.reg = op->mem.base;
+			o.value = op->mem.disp;
+		}
+	}
+	return o;
+}
+
+static bool operand_same(const struct operand *a, const struct operand *b)
+{
+	return a->kind != OPERAND_UNKNOWN && a->kind == b->kind && a->value == b->value &&
+	       (a->kind == OPERAND_ADDRESS || a->reg == b->reg);
+}
+
+/* What this instruction puts into RDI, the first argument; false when it does not touch it. */
+static bool sets_rdi(const cs_insn *in, struct operand *ret)
+{
+	const cs_x86 *x = &in->detail->x86;
+	const cs_x86_op *dst = &x->operands[0];
+
+	if (x->op_count == 0 || dst->type != X86_OP_REG || !(dst->access & CS_AC_WRITE) ||
+	    (dst->reg != X86_REG_RDI && dst->reg != X86_REG_EDI && dst->reg != X86_REG_DI &&
+	     dst->reg != X86_REG_DIL))
+		return false;
+	*ret = (struct operand){ OPERAND_UNKNOWN, 0, 0 };
+	if (x->op_count == 2 && (in->id == X86_INS_MOV || in->id == X86_INS_MOVABS)) {
+		*ret = operand_of(&x->operands[1], in->address + in->size);
+		if (x->operands[1].type == X86_OP_MEM)
+			ret->kind = ret->kind == OPERAND_REGISTER ? OPERAND_LOADED : OPERAND_UNKNOWN;
+	} else if (x->op_count == 2 && in->id == X86_INS_LEA) {
+		*ret = operand_of(&x->operands[1], in->address + in->size);
+	}
+	return true;
+}
+
+/* movb $0, (lock): how spin_unlock() and write_unlock() look inlined (queued_spin_unlock()). */
+static bool is_clear(const cs_insn *in, struct operand *ret)
+{
+	const cs_x86 *x = &in->detail->x86;
+
+	if (in->id != X86_INS_MOV || x->op_count != 2 || x->operands[0].type != X86_OP_MEM ||
+	    x->operands[0].size != 1 || x->operands[1].type != X86_OP_IMM || x->operands[1].imm != 0)
+		return false;
+	*ret = operand_of(&x->operands[0], in->address + in->size);
+	return ret->kind != OPERAND_UNKNOWN;
+}
+
+/* Any direct call or jump to a lock function in these bytes? Most functions have none. */
+static bool has_lock_call(const struct sections *s, uint64_t start, const uint8_t *code, size_t n)
+{
+	for (size_t i = 0; i + 5 <= n; i++) {
+		int32_t rel;
+
+		if (code[i] != 0xe8 && code[i] != 0xe9)
+			continue;
+		memcpy(&rel, code + i + 1, sizeof(rel));
+		if (target_find(s, start + i + 5 + (uint64_t)(int64_t)rel))
+			return true;
+	}
+	return false;
+}
+
+static bool insn_add(struct sections *s, struct function *f, const cs_insn *in,
+		     struct operand *rdi)
+{
+	struct insn *slot = ARENA_APPEND(&s->arena, f->insns, f->n_insns);
+	const cs_x86 *x = &in->detail->x86;
+	const struct target *target = NULL;
+
+	if (!slot)
+		return false;
+	*slot = (struct insn){ .offset = (uint32_t)(in->address - f->start),
+			       .size = (uint8_t)in->size, .site = -1, .falls = true, .jump = -1 };
+	if (cs_insn_group(s->capstone, in, CS_GRP_CALL)) {
+		if (x->op_count == 1 && x->operands[0].type == X86_OP_IMM)
+			target = target_find(s, (uint64_t)x->operands[0].imm);
+		if (target) {
+			if (f->n_sites == MAX_SITES)
+				return false;
+			slot->site = (int8_t)f->n_sites;
+			f->sites[f->n_sites++] = (struct site){ f->n_insns - 1, target, *rdi };
+		}
+		rdi->kind = OPERAND_UNKNOWN;
+	} else if (cs_insn_group(s->capstone, in, CS_GRP_JUMP)) {
+		slot->falls = in->id != X86_INS_JMP;
+		slot->leaves = in->id == X86_INS_JMP;
+		if (x->op_count == 1 && x->operands[0].type == X86_OP_IMM) {
+			uint64_t to = (uint64_t)x->operands[0].imm;
+
+			/* An offset for now; made an index when all instructions are known. */
+			if (to >= f->start && to < f->start + f->size) {
+				slot->jump = (int32_t)(to - f->start);
+				slot->leaves = false;
+			}
+		}
+	} else if (cs_insn_group(s->capstone, in, CS_GRP_RET) || in->id == X86_INS_UD2) {
+		slot->falls = false;
+		slot->leaves = true;
+	} else if (is_clear(in, &slot->cleared)) {
+		slot->clears = true;
+	} else {
+		sets_rdi(in, rdi);
+	}
+	return true;
+}
+
+static int insn_compare(const void *key, const void *item)
+{
+	uint32_t offset = *(const uint32_t *)key, at = ((const struct insn *)item)->offset;
+
+	return offset < at ? -1 : offset > at;
+}
+
+static struct insn *insn_at(const struct function *f, uint32_t offset)
+{
+	return bsearch(&offset, f->insns, f->n_insns, sizeof(*f->insns), insn_compare);
+}
+
+static bool function_decode(struct sections *s, struct function *f, const uint8_t *code)
+{
+	struct operand rdi = { OPERAND_UNKNOWN, 0, 0 };
+	cs_insn *in = cs_malloc(s->capstone);
+	uint64_t address = f->start;
+	size_t left = f->size;
+	bool ok = in != NULL;
+
+	while (ok && left && cs_disasm_iter(s->capstone, &code, &left, &address, in))
+		ok = insn_add(s, f, in, &rdi);
+	if (in)
+		cs_free(in, 1);
+	if (!ok || f->n_insns == 0)
+		return false;
+	for (uint32_t i = 0; i < f->n_insns; i++) {
+		struct insn *to;
+
+		if (f->insns[i].jump < 0)
+			continue;
+		to = insn_at(f, (uint32_t)f->insns[i].jump);
+		if (!to)
+			return false; /* into the middle of an instruction: not what it seems */
+		f->insns[i].jump = (int32_t)(to - f->insns);
+	}
+	return true;
+}
+
+/* --- following the lock state --- */
+
+static uint64_t release_mask(const struct function *f, uint64_t held, const struct primitive *what,
+			     const struct operand *operand, bool only_same)
+{
+	uint64_t same = 0, kind = 0;
+
+	for (uint32_t i = 0; i < f->n_sites; i++) {
+		const struct primitive *p = &f->sites[i].target->what;
+
+		if (!(held >> i & 1) || p->kind != what->kind || p->write != what->write)
+			continue;
+		kind |= 1ULL << i;
+		if (operand_same(&f->sites[i].operand, operand))
+			same |= 1ULL << i;
+	}
+	return same || only_same ? same : kind;
+}
+
+/* The state after @insn: what its lock call or store does to what was held before. */
+static void insn_apply(const struct function *f, const struct insn *insn, uint64_t *may,
+		       uint64_t *must)
+{
+	static const struct primitive inlined[] = {
+		{ LOCK_SPINLOCK, PRIMITIVE_RELEASE, -1, false },
+		{ LOCK_RWLOCK, PRIMITIVE_RELEASE, 1, false },
+	};
+	const struct site *site;
+
+	if (insn->clears && *may) {
+		for (unsigned int i = 0; i < 2; i++) {
+			uint64_t mask = release_mask(f, *may, &inlined[i], &insn->cleared, true);
+
+			*may &= ~mask;
+			*must &= ~mask;
+		}
+		return;
+	}
+	if (insn->site < 0)
+		return;
+	site = &f->sites[insn->site];
+	switch (site->target->what.act) {
+	case PRIMITIVE_ACQUIRE:
+	case PRIMITIVE_SLOWPATH:
+		*may |= 1ULL << insn->site;
+		/* An interruptible one may fail; then it is not held. */
+		if (!site->target->what.sleeps || !strstr(site->target->name, "able"))
+			*must |= 1ULL << insn->site;
+		break;
+	case PRIMITIVE_TRYLOCK:
+		*may |= 1ULL << insn->site;
+		break;
+	case PRIMITIVE_RELEASE: {
+		uint64_t mask = release_mask(f, *may, &site->target->what, &site->operand, false);
+
+		*may &= ~mask;
+		*must &= ~mask;
+		break;
+	}
+	default:
+		break;
+	}
+}
+
+static bool insn_merge(struct insn *to, uint64_t may, uint64_t must)
+{
+	uint64_t new_may = to->reached ? to->may | may : may;
+	uint64_t new_must = to->reached ? to->must & must : must;
+
+	if (to->reached && new_may == to->may && new_must == to->must)
+		return false;
+	to->reached = true;
+	to->may = new_may;
+	to->must = new_must;
+	return true;
+}
+
+static bool function_follow(struct function *f)
+{
+	bool changed = insn_merge(&f->insns[0], 0, 0);
+
+	for (unsigned int pass = 0; changed; pass++) {
+		if (pass == MAX_PASSES)
+			return false;
+		changed = false;
+		for (uint32_t i = 0; i < f->n_insns; i++) {
+			struct insn *insn = &f->insns[i];
+			uint64_t may = insn->may, must = insn->must;
+
+			if (!insn->reached)
+				continue;
+			insn_apply(f, insn, &may, &must);
+			if (insn->falls && i + 1 < f->n_insns)
+				changed |= insn_merge(insn + 1, may, must);
+			if (insn->jump >= 0)
+				changed |= insn_merge(&f->insns[insn->jump], may, must);
+		}
+	}
+	return true;
+}
+
+/* --- functions, each read once --- */
+
+static int function_read(struct sections *s, uint64_t start, uint64_t size,
+			 struct function **ret_function)
+{
+	struct function **bucket = &s->buckets[(start >> 4) % N_BUCKETS], *f;
+	uint8_t *code;
+
+	for (f = *bucket; f; f = f->next)
+		if (f->start == start) {
+			*ret_function = f;
+			return 0;
+		}
+	f = arena_alloc(&s->arena, sizeof(*f));
+	if (!f)
+		return -ENOMEM;
+	f->start = start;
+	f->size = size;
+	f->next = *bucket;
+	*bucket = f;
+	*ret_function = f;
+	if (size == 0 || size > MAX_FUNCTION)
+		return 0;
+	code = malloc(size);
+	if (!code)
+		return -ENOMEM;
+	if (kernel_read(s->kernel, start, code, size) == 0)
+		f->read = !has_lock_call(s, start, code, size) ||
+			  (function_decode(s, f, code) && function_follow(f));
+	free(code);
+	return 0;
+}
+
+static int frame_set_held(struct arena *arena, struct frame *frame, const struct function *f)
+{
+	uint32_t offset = frame->offset;
+	const struct insn *insn;
+	struct held_call *held = NULL;
+	uint32_t n = 0;
+
+	if (!f->read)
+		return 0;
+	if (f->n_insns == 0) {
+		frame->code_read = true;
+		return 0;
+	}
+	/* A return address: the call before it has not come back, so the state is the call's. */
+	insn = insn_at(f, offset);
+	if (!frame->interrupted && !frame->regs) {
+		uint32_t last;
+
+		for (last = f->n_insns; last > 0; last--)
+			if (f->insns[last - 1].offset < offset)
+				break;
+		insn = last && f->insns[last - 1].offset + f->insns[last - 1].size == offset ?
+			       &f->insns[last - 1] :
+			       NULL;
+	}
+	if (!insn || !insn->reached)
+		return 0;
+	frame->code_read = true;
+	for (uint32_t i = 0; i < f->n_sites; i++) {
+		struct held_call *slot;
+
+		if (!(insn->may >> i & 1))
+			continue;
+		slot = ARENA_APPEND(arena, held, n);
+		if (!slot)
+			return -ENOMEM;
+		*slot = (struct held_call){
+			.address = f->start + f->insns[f->sites[i].insn].offset +
+				   f->insns[f->sites[i].insn].size,
+			.target = f->sites[i].target->name,
+			.always = insn->must >> i & 1,
+		};
+	}
+	frame->held = held;
+	frame->n_held = n;
+	return 0;
+}
+
+/* The target of the direct call that a return address follows. */
+static void frame_set_callee(struct sections *s, struct frame *frame)
+{
+	uint8_t code[5];
+	struct symbol symbol;
+	int32_t rel;
+
+	if (frame->interrupted || frame->regs || frame->offset < sizeof(code) ||
+	    kernel_read(s->kernel, frame->address - sizeof(code), code, sizeof(code)) < 0 ||
+	    code[0] != 0xe8)
+		return;
+	memcpy(&rel, code + 1, sizeof(rel));
+	if (kernel_symbol_at(s->kernel, frame->address + (uint64_t)(int64_t)rel, &symbol) == 0 &&
+	    symbol.address == frame->address + (uint64_t)(int64_t)rel)
+		frame->callee = symbol.name;
+}
+
+int sections_annotate(struct sections *s, struct arena *arena, struct stack *stack)
+{
+	for (uint32_t i = 0; i < stack->n; i++) {
+		struct frame *frame = &stack->frames[i];
+		struct function *f;
+		struct primitive p;
+		int r;
+
+		if (!frame->reliable || !frame->function || frame->address < frame->offset ||
+		    primitive_find(frame->function, &p) || function_is_generic(frame->function))
+			continue;
+		frame_set_callee(s, frame);
+		r = function_read(s, frame->address - frame->offset, frame->size, &f);
+		if (r < 0)
+			return r;
+		r = frame_set_held(arena, frame, f);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
