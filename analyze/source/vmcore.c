@@ -8,6 +8,7 @@
 
 #include "diagnose/primitives.h"
 #include "kernel/locks.h"
+#include "kernel/sections.h"
 #include "source/vmcore_internal.h"
 
 void unknown_add(struct snapshot *snapshot, const char *fmt, ...)
@@ -158,6 +159,22 @@ static int unwind_for_locks(void *arg, struct snapshot *snapshot, uint32_t task)
 	return task_unwind(arg, snapshot, task);
 }
 
+/* What each function on the stacks holds at its point; on tasks too, as they own sleeping locks. */
+static int sections_read(struct vmcore *vmcore, struct snapshot *snapshot)
+{
+	struct sections *sections;
+	int r = sections_new(vmcore->kernel, &sections);
+
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < snapshot->n_cpus && r >= 0; i++)
+		r = sections_annotate(sections, &snapshot->arena, &snapshot->cpus[i].stack);
+	for (uint32_t i = 0; i < snapshot->n_tasks && r >= 0; i++)
+		r = sections_annotate(sections, &snapshot->arena, &snapshot->tasks[i].stack);
+	sections_free(sections);
+	return r;
+}
+
 static int fill(struct vmcore *vmcore, unsigned int flags, struct snapshot *snapshot)
 {
 	struct lock_means means = {
@@ -187,6 +204,8 @@ static int fill(struct vmcore *vmcore, unsigned int flags, struct snapshot *snap
 		r = vmcore_fill_machine(vmcore, snapshot);
 	if (r >= 0)
 		r = locks_find(&means, snapshot);
+	if (r >= 0)
+		r = sections_read(vmcore, snapshot);
 	return r;
 }
 
