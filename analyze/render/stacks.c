@@ -132,15 +132,20 @@ static int view_compare(const void *va, const void *vb)
 	return r ? r : u64_compare(a->index, b->index);
 }
 
+/* Who has a part in a lockup first, lockup by lockup; then the rest. */
 static int fold_compare(const void *va, const void *vb, void *arg)
 {
 	const struct fold *a = va, *b = vb;
 	const struct view *views = arg;
 	const struct place *x = views[a->first].place, *y = views[b->first].place;
-	int r = u64_compare(x->lockup, y->lockup);
+	unsigned int rank_x = role_rank(x->role), rank_y = role_rank(y->role);
+	const unsigned int last_part = role_rank(ROLE_WAITER);
+	int r = (rank_x > last_part) - (rank_y > last_part);
 
 	if (r == 0)
-		r = u64_compare(role_rank(x->role), role_rank(y->role));
+		r = u64_compare(x->lockup, y->lockup);
+	if (r == 0)
+		r = u64_compare(rank_x, rank_y);
 	return r ? r : u64_compare(views[a->first].index, views[b->first].index);
 }
 

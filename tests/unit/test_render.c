@@ -105,18 +105,16 @@ static void test_text_empty(void **state)
 static void test_text_others(void **state)
 {
 	struct verdict *others[1];
-	enum role roles[2] = { ROLE_UNKNOWN, ROLE_WAITER };
 	struct verdict other;
 	struct party waiter;
 	struct fixture f;
 
 	make_chain(&f);
 	fixture_cpu(&f, 5, 300, "other", ROLE_BYSTANDER)->has_stack = true;
-	f.tasks[5].on_cpu = true;
+	fixture_cpu(&f, 6, 301, "third", ROLE_BYSTANDER)->has_stack = true;
 	verdict_blank(&other);
 	other.event = EVENT_RCU_STALL;
 	other.pattern = PATTERN_UNKNOWN;
-	other.cpu_roles = roles;
 	waiter = fixture_party(&f, 1, 0, "lab_other", NULL);
 	waiter.frame = SNAPSHOT_NONE;
 	other.waiters = &waiter;
