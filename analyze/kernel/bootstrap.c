@@ -20,7 +20,7 @@
 #define CR3_CPUS_MAX 256
 /* Pages read by the scan: 4 GiB; filtered dumps have far less than that. */
 #define SCAN_PAGES_MAX (1U << 20)
-/* level4_kernel_pgt or level3_kernel_pgt follow init_top_pgt (head_64.S), with PTI one page later. */
+/* head_64.S: level4_kernel_pgt or level3_kernel_pgt follow init_top_pgt and, with PTI, its twin. */
 #define SCAN_PGT_DISTANCE (64 * 1024)
 #define IMAGE_WINDOW (1ULL << 30) /* KERNEL_IMAGE_SIZE at its largest */
 /* CONFIG_PHYSICAL_START of every distribution: where _text is linked. */
@@ -78,7 +78,7 @@ static int find_by_vmcoreinfo(struct kernel *kernel)
 
 	if (!kernel->vmcoreinfo)
 		return -ENOENT;
-	/* kernel/crash_core.c calls it swapper_pg_dir, x86 init_top_pgt or (before 4.13) init_level4_pgt. */
+	/* Generic code says swapper_pg_dir, x86 init_top_pgt, or init_level4_pgt before 4.13. */
 	if (vmcoreinfo_get_u64(kernel, "SYMBOL(swapper_pg_dir)", &pgd) < 0 &&
 	    vmcoreinfo_get_u64(kernel, "SYMBOL(init_top_pgt)", &pgd) < 0 &&
 	    vmcoreinfo_get_u64(kernel, "SYMBOL(init_level4_pgt)", &pgd) < 0) {
@@ -213,7 +213,7 @@ static int find_by_scan(struct kernel *kernel)
 	return -ENOENT;
 }
 
-/* What the table does not say: how far text moved. Replaced when the symbols' link address is known. */
+/* How far text moved: replaced when a file with the link-time address of _text is given. */
 static void kaslr_settle(struct kernel *kernel)
 {
 	if (vmcoreinfo_get_u64(kernel, "KERNELOFFSET", &kernel->kaslr_offset) < 0 &&
@@ -254,34 +254,59 @@ static void page_table_settle(struct kernel *kernel)
 		translate_setup(kernel, old, kernel->la57, 0);
 }
 
-int bootstrap_read_vmcoreinfo(struct kernel *kernel)
+/* The text at @va, bare or behind the header of its note (Nhdr, "VMCOREINFO" padded to 12 bytes). */
+static int vmcoreinfo_read(struct kernel *kernel, uint64_t va)
 {
-	uint64_t va, text, size;
+	char head[24];
+	uint64_t size;
+	uint32_t desc_size;
 	char *copy;
 	int r;
 
-	page_table_settle(kernel);
-	if (kernel->vmcoreinfo)
-		return 0;
-	/* kernel/crash_core.c: pointer and used size, both static or global and in kallsyms. */
-	r = kernel_symbol(kernel, "vmcoreinfo_data", &va);
-	if (r == 0)
-		r = kernel_read_u64(kernel, va, &text);
-	if (r == 0)
-		r = kernel_symbol(kernel, "vmcoreinfo_size", &va);
-	if (r == 0)
-		r = kernel_read_u64(kernel, va, &size);
+	r = kernel_read(kernel, va, head, sizeof(head));
 	if (r < 0)
 		return r;
+	if (memcmp(head + 12, "VMCOREINFO", 11) == 0) {
+		memcpy(&desc_size, head + 4, sizeof(desc_size));
+		size = desc_size;
+		va += sizeof(head);
+	} else {
+		size = PAGE_SIZE; /* VMCOREINFO_BYTES; the text ends with a NUL before that */
+	}
 	if (!size || size > 16 * PAGE_SIZE)
 		return -EBADMSG;
 	copy = arena_alloc(&kernel->arena, size);
 	if (!copy)
 		return -ENOMEM;
-	r = kernel_read(kernel, text, copy, size);
-	if (r == 0)
-		r = vmcoreinfo_adopt(kernel, copy, size);
-	if (r == 0)
-		kaslr_settle(kernel);
-	return r;
+	r = kernel_read(kernel, va, copy, size);
+	return r < 0 ? r : vmcoreinfo_adopt(kernel, copy, size);
+}
+
+int bootstrap_read_vmcoreinfo(struct kernel *kernel)
+{
+	/*
+	 * kernel/crash_core.c. On the way into the kdump kernel vmcoreinfo_data is pointed at a copy
+	 * in that kernel's memory, which is in no dump (1229384f5b85, 4.13); the note stays.
+	 */
+	static const char *const names[] = { "vmcoreinfo_note", "vmcoreinfo_data" };
+	uint64_t va, pointer;
+
+	page_table_settle(kernel);
+	for (size_t i = 0; i < 2 && !kernel->vmcoreinfo; i++) {
+		int r;
+
+		if (kernel_symbol(kernel, names[i], &va) < 0)
+			continue;
+		/* A pointer, or before 4.13 (203e9e41219b) the buffer itself. */
+		r = kernel_read_u64(kernel, va, &pointer);
+		if (r == 0)
+			r = vmcoreinfo_read(kernel, pointer);
+		if (r < 0 && r != -ENOMEM)
+			r = vmcoreinfo_read(kernel, va);
+		if (r == -ENOMEM)
+			return r;
+		if (r == 0)
+			(void)vmcoreinfo_get_u64(kernel, "KERNELOFFSET", &kernel->kaslr_offset);
+	}
+	return kernel->vmcoreinfo ? 0 : -ENOENT;
 }

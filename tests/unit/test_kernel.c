@@ -30,7 +30,7 @@ enum {
 	ONLINE = 0x7000,
 	POSSIBLE = 0x7100,
 	VMCOREINFO_DATA = 0x8000,
-	VMCOREINFO_SIZE = 0x8008,
+	VMCOREINFO_NOTE = 0x8008,
 	TEXT_OF_VMCOREINFO = 0x9000,
 	PGD = 0xa000,
 };
@@ -58,7 +58,7 @@ static const char map[] = "0000000000000000 D __per_cpu_start\n"
 			  "ffffffff81007100 D __cpu_possible_mask\n"
 			  "ffffffff81007200 D __cpu_present_mask\n"
 			  "ffffffff81008000 D vmcoreinfo_data\n"
-			  "ffffffff81008008 D vmcoreinfo_size\n"
+			  "ffffffff81008008 D vmcoreinfo_note\n"
 			  "ffffffff8100a000 D init_top_pgt\n"
 			  "ffffffff82000000 B _end\n";
 
@@ -138,13 +138,19 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void vmcoreinfo_in_memory(struct fixture *f, const char *text, uint64_t size)
+/* An ELF note in the image at @offset, with @size as the length of its text. */
+static void note_write(struct fixture *f, uint64_t offset, const char *text, uint32_t size)
 {
-	uint64_t va = IMAGE_VA + TEXT_OF_VMCOREINFO;
+	const uint32_t header[3] = { 11, size, 0 };
 
-	image_write(f, VMCOREINFO_DATA, &va, 8);
-	image_write(f, VMCOREINFO_SIZE, &size, 8);
-	image_write(f, TEXT_OF_VMCOREINFO, text, strlen(text));
+	image_write(f, offset, header, sizeof(header));
+	image_write(f, offset + 12, "VMCOREINFO", 11);
+	image_write(f, offset + 24, text, strlen(text));
+}
+
+static void pointer_write(struct fixture *f, uint64_t offset, uint64_t target)
+{
+	image_write(f, offset, &target, sizeof(target));
 }
 
 static bool said(const struct fixture *f, const char *what)
@@ -273,25 +279,62 @@ static void test_notes_garbage(void **state)
 	assert_string_equal(f->kernel->build_id, "");
 }
 
-static void test_vmcoreinfo_from_memory(void **state)
-{
-	struct fixture *f = *state;
-	const char text[] = "OSRELEASE=6.1.0-56-amd64\nBUILD-ID=00112233\nNUMBER(x)=7\n";
+static const char vmcoreinfo_text[] = "OSRELEASE=6.1.0-56-amd64\nBUILD-ID=00112233\nNUMBER(x)=7\n";
 
-	vmcoreinfo_in_memory(f, text, sizeof(text) - 1);
+static void assert_vmcoreinfo(struct fixture *f)
+{
 	open_kernel(f);
 	assert_true(f->kernel->has_vmcoreinfo);
 	assert_string_equal(vmcoreinfo_get(f->kernel, "NUMBER(x)"), "7");
 	assert_string_equal(f->kernel->build_id, "00112233");
+	assert_true(f->kernel->kaslr_offset == KASLR);
 }
 
-static void test_vmcoreinfo_from_memory_garbage(void **state)
+static void test_vmcoreinfo_note_in_memory(void **state)
 {
-	static const uint64_t sizes[] = { 0, 1, 65537, UINT64_MAX };
+	struct fixture *f = *state;
+
+	note_write(f, TEXT_OF_VMCOREINFO, vmcoreinfo_text, sizeof(vmcoreinfo_text) - 1);
+	pointer_write(f, VMCOREINFO_NOTE, IMAGE_VA + TEXT_OF_VMCOREINFO);
+	assert_vmcoreinfo(f);
+}
+
+/* Before 4.13 the symbol is the buffer. */
+static void test_vmcoreinfo_note_array(void **state)
+{
+	struct fixture *f = *state;
+
+	note_write(f, VMCOREINFO_NOTE, vmcoreinfo_text, sizeof(vmcoreinfo_text) - 1);
+	assert_vmcoreinfo(f);
+}
+
+static void test_vmcoreinfo_data_in_memory(void **state)
+{
+	struct fixture *f = *state;
+
+	image_write(f, TEXT_OF_VMCOREINFO, vmcoreinfo_text, sizeof(vmcoreinfo_text));
+	pointer_write(f, VMCOREINFO_DATA, IMAGE_VA + TEXT_OF_VMCOREINFO);
+	assert_vmcoreinfo(f);
+}
+
+static void test_vmcoreinfo_in_memory_garbage(void **state)
+{
+	static const uint32_t sizes[] = { 0, 1, 65537, UINT32_MAX };
+	static const uint64_t pointers[] = { 0, 1, UINT64_MAX, UINT64_MAX - 20, IMAGE_VA,
+					     0xffff900000000000, 0x1234567800000000 };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		vmcoreinfo_in_memory(f, "OSRELEASE=6.1.0-56-amd64\n", sizes[i]);
+		note_write(f, TEXT_OF_VMCOREINFO, vmcoreinfo_text, sizes[i]);
+		pointer_write(f, VMCOREINFO_NOTE, IMAGE_VA + TEXT_OF_VMCOREINFO);
+		open_kernel(f);
+		assert_false(f->kernel->has_vmcoreinfo);
+		kernel_free(f->kernel);
+		f->kernel = NULL;
+	}
+	for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++) {
+		pointer_write(f, VMCOREINFO_NOTE, pointers[i]);
+		pointer_write(f, VMCOREINFO_DATA, pointers[i]);
 		open_kernel(f);
 		assert_false(f->kernel->has_vmcoreinfo);
 		kernel_free(f->kernel);
@@ -356,8 +399,10 @@ int main(void)
 		TEST(test_uts_old),
 		TEST(test_uts_from_header),
 		TEST(test_notes_garbage),
-		TEST(test_vmcoreinfo_from_memory),
-		TEST(test_vmcoreinfo_from_memory_garbage),
+		TEST(test_vmcoreinfo_note_in_memory),
+		TEST(test_vmcoreinfo_note_array),
+		TEST(test_vmcoreinfo_data_in_memory),
+		TEST(test_vmcoreinfo_in_memory_garbage),
 		TEST(test_map_of_another_build),
 		TEST(test_no_map),
 		TEST(test_bad_map_is_left_out),
