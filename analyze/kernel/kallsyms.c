@@ -51,9 +51,8 @@ static int load_tokens(const struct reader *reader, struct msgs *msgs,
 	for (int i = 0; i < 256; i++) {
 		if (symbols->token_index[i] >= size)
 			return refuse(msgs, -EBADMSG, "token index points past the token table");
-		symbols->token_len[i] =
-			(uint16_t)strnlen(symbols->token_table + symbols->token_index[i],
-					  SYMBOL_NAME_MAX);
+		symbols->token_len[i] = (uint16_t)strnlen(
+			symbols->token_table + symbols->token_index[i], SYMBOL_NAME_MAX);
 	}
 	return 0;
 }

@@ -24,7 +24,8 @@
 struct find {
 	const struct reader *reader;
 	uint64_t start, end; /* of the image */
-	unsigned int checks; /* walks over the names that are still allowed: hostile ones must end */
+	unsigned int
+		checks; /* walks over the names that are still allowed: hostile ones must end */
 };
 
 static uint64_t align8(uint64_t v)

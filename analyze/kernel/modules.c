@@ -121,7 +121,8 @@ static int layout_init(const struct types *t, struct module_layout *l)
 }
 
 /* A field of the copy of a struct module; 0 when this kernel has it not. */
-static uint64_t field(const struct module_layout *l, const uint8_t *raw, int64_t offset, size_t size)
+static uint64_t field(const struct module_layout *l, const uint8_t *raw, int64_t offset,
+		      size_t size)
 {
 	uint64_t value = 0;
 
@@ -287,7 +288,8 @@ static int load_module(struct kernel *kernel, const struct module_layout *l, uin
 		memcpy(module->name, raw + l->name, len);
 	r = load_regions(kernel, l, raw, kernel->n_modules - 1, module);
 	if (r < 0) {
-		/* The regions that were added name an index that nobody has: dropped by the caller. */
+		/* The regions that were added name an index that nobody has: dropped by the caller.
+		 */
 		kernel->n_modules--;
 		return r;
 	}
@@ -366,7 +368,8 @@ static int sort_modules(struct kernel *kernel)
 	for (size_t i = 0; i < kernel->n_modules; i++)
 		address[i] = kernel->modules[i].address;
 	if (kernel->n_modules)
-		qsort(kernel->modules, kernel->n_modules, sizeof(*kernel->modules), compare_modules);
+		qsort(kernel->modules, kernel->n_modules, sizeof(*kernel->modules),
+		      compare_modules);
 	for (size_t i = 0; i < kernel->n_modules; i++)
 		for (size_t j = 0; j < kernel->n_modules; j++)
 			if (address[j] == kernel->modules[i].address)
@@ -562,13 +565,14 @@ int module_symbol_at(struct kernel *kernel, const struct module *module, uint64_
 		else
 			high = mid;
 	}
-	next = low < symbols->n && symbols->list[low].address < region->end ?
-		       symbols->list[low].address : region->end;
+	next = low < symbols->n && symbols->list[low].address < region->end
+		       ? symbols->list[low].address
+		       : region->end;
 	/* Of the nearest address's aliases the best; one address down when all are mere labels. */
 	for (; low > 0 && symbols->list[low - 1].address >= region->start; low--) {
 		const struct module_symbol *s = &symbols->list[low - 1];
-		unsigned int rank = symbol_name_rank(symbols->strings + s->name, s->type,
-						     region->text);
+		unsigned int rank =
+			symbol_name_rank(symbols->strings + s->name, s->type, region->text);
 
 		if (best && s->address != best->address && best_rank < 500)
 			break;

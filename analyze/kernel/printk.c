@@ -19,7 +19,7 @@
 #define COUNT_BITS_MAX 26 /* LOG_BUF_LEN_MAX of 2 GB, 32 bytes expected for each record */
 #define SIZE_BITS_MAX 31
 #define TEXT_MAX (64u << 20)
-#define CHUNK 128u	  /* descriptors read at once */
+#define CHUNK 128u	     /* descriptors read at once */
 #define RECORD_SIZE_MAX 512u /* of a descriptor or an info; they have 24 and 88 bytes */
 #define LOG_BUF_MAX (64u << 20)
 
@@ -34,9 +34,9 @@ enum {
 struct text {
 	char *data;
 	size_t size, room;
-	bool failed;	  /* no memory, or past TEXT_MAX */
+	bool failed; /* no memory, or past TEXT_MAX */
 	size_t n_records;
-	size_t n_lost;	  /* records that are there but cannot be read */
+	size_t n_lost; /* records that are there but cannot be read */
 };
 
 static void text_append(struct text *text, const char *s, size_t n)
@@ -140,10 +140,10 @@ static int text_finish(struct text *text, struct msgs *msgs, struct arena *arena
 struct ring {
 	const struct reader *reader;
 	const struct printk_ring_layout *layout;
-	uint64_t count_mask;	/* descriptors - 1 */
+	uint64_t count_mask; /* descriptors - 1 */
 	uint64_t descs, infos, data;
 	uint32_t size_bits;
-	char *record;		/* buffer for one text */
+	char *record; /* buffer for one text */
 };
 
 static uint64_t get(const uint8_t *record, uint32_t offset, size_t size)
@@ -165,7 +165,8 @@ static bool text_block(const struct ring *ring, uint64_t begin, uint64_t next, u
 	uint64_t first = begin & mask, last = next & mask;
 	uint64_t wraps;
 
-	/* Positions start just below 0 (BLK0_LPOS): the first wrap of the ring is one of the type. */
+	/* Positions start just below 0 (BLK0_LPOS): the first wrap of the ring is one of the type.
+	 */
 	wraps = (next >> ring->size_bits) - (begin >> ring->size_bits);
 	wraps &= UINT64_MAX >> ring->size_bits;
 	/* Odd positions are NO_LPOS (0x3) and FAILED_LPOS (0x1). */
@@ -193,8 +194,8 @@ static void append_desc(struct ring *ring, struct text *text, uint64_t id, const
 	uint32_t caller = (uint32_t)get(info, layout->info_caller_id, 4);
 	size_t len = get(info, layout->info_text_len, 2), size = 0;
 
-	if ((state & ID_MASK) != id || (state >> STATE_SHIFT != STATE_COMMITTED &&
-					state >> STATE_SHIFT != STATE_FINALIZED))
+	if ((state & ID_MASK) != id ||
+	    (state >> STATE_SHIFT != STATE_COMMITTED && state >> STATE_SHIFT != STATE_FINALIZED))
 		return;
 	if (text_block(ring, get(desc, layout->desc_begin, 8), get(desc, layout->desc_next, 8), &va,
 		       &size)) {
@@ -250,10 +251,10 @@ static int append_ring(struct ring *ring, struct text *text, uint64_t tail, uint
 		if (chunk > ring->count_mask + 1 - index)
 			chunk = ring->count_mask + 1 - index;
 		memset(ok, true, sizeof(ok));
-		read_records(ring, ring->descs + index * layout->desc_size, layout->desc_size, chunk,
-			     descs, ok);
-		read_records(ring, ring->infos + index * layout->info_size, layout->info_size, chunk,
-			     infos, ok);
+		read_records(ring, ring->descs + index * layout->desc_size, layout->desc_size,
+			     chunk, descs, ok);
+		read_records(ring, ring->infos + index * layout->info_size, layout->info_size,
+			     chunk, infos, ok);
 		for (size_t i = 0; i < chunk; i++) {
 			if (ok[i])
 				append_desc(ring, text, (tail + done + i) & ID_MASK,
@@ -503,7 +504,8 @@ int kernel_log(struct kernel *kernel, const char **ret_text, size_t *ret_size)
 		r = printk_log_text(&reader, kernel->msgs, &kernel->arena, &layout, &log, ret_text,
 				    ret_size);
 	else {
-		msgs_add(kernel->msgs, "printk: no log found: neither prb nor log_buf with its types");
+		msgs_add(kernel->msgs,
+			 "printk: no log found: neither prb nor log_buf with its types");
 		return -ENOENT;
 	}
 	return r;

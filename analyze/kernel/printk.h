@@ -25,9 +25,9 @@ struct printk_log_layout {
 };
 
 struct printk_log_buf {
-	uint64_t data;			/* log_buf */
-	uint32_t size;			/* log_buf_len */
-	uint32_t first_idx, next_idx;	/* log_first_idx, log_next_idx */
+	uint64_t data;		      /* log_buf */
+	uint32_t size;		      /* log_buf_len */
+	uint32_t first_idx, next_idx; /* log_first_idx, log_next_idx */
 };
 
 /*

@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * Aliases of one address that are weighed. Functions have a few; thousands share an empty string
+ * in .rodata (__kstrtabns_*), where kallsyms' own first choice is as good as any.
+ */
+#define ALIASES_MAX 32
+
 struct symbols *symbols_new(uint32_t n)
 {
 	struct symbols *symbols = calloc(1, sizeof(*symbols));
@@ -198,7 +204,7 @@ static bool has_suffix(const char *s, size_t len, const char *suffix)
 
 /*
  * Marks of the linker script share their address with the first function behind them
- * (__softirqentry_text_start with __do_softirq): kallsyms sorts them last (c6bda7c988a5), so do we.
+ * (__softirqentry_text_start with __do_softirq).
  */
 static bool is_linker_mark(const char *name)
 {
@@ -206,14 +212,20 @@ static bool is_linker_mark(const char *name)
 
 	if (name[0] != '_')
 		return false;
-	if (strcmp(name, "_text") == 0 || strcmp(name, "_stext") == 0 || strcmp(name, "_etext") == 0)
+	if (strcmp(name, "_text") == 0 || strcmp(name, "_stext") == 0 ||
+	    strcmp(name, "_etext") == 0)
 		return true;
-	return name[1] == '_' && (has_suffix(name, len, "_start") || has_suffix(name, len, "_end") ||
-				  has_suffix(name, len, "_begin") ||
-				  strncmp(name, "__start_", 8) == 0 ||
-				  strncmp(name, "__stop_", 7) == 0 || strncmp(name, "__end_", 6) == 0);
+	return name[1] == '_' &&
+	       (has_suffix(name, len, "_start") || has_suffix(name, len, "_end") ||
+		has_suffix(name, len, "_begin") || strncmp(name, "__start_", 8) == 0 ||
+		strncmp(name, "__stop_", 7) == 0 || strncmp(name, "__end_", 6) == 0);
 }
 
+/*
+ * The order of scripts/kallsyms.c's compare_symbols(): weak names last, then marks, then those with
+ * more underscores in front. So a name is the one that the kernel itself prints, whatever it is
+ * taken from.
+ */
 unsigned int symbol_name_rank(const char *name, char type, bool text)
 {
 	size_t underscores = strspn(name, "_");
@@ -228,16 +240,14 @@ unsigned int symbol_name_rank(const char *name, char type, bool text)
 	if (text && !symbol_type_is_text(type))
 		rank += 500;
 	if (is_linker_mark(name))
-		rank += 200;
+		rank += 20;
 	if (type == 'w' || type == 'W' || type == 'v' || type == 'V')
 		rank += 40;
-	else if (type >= 'a' && type <= 'z')
-		rank += 20;
 	return rank;
 }
 
-/* The last symbol at or below @va, or UINT32_MAX. */
-static uint32_t last_at_or_below(const struct symbols *symbols, uint64_t va)
+/* The number of symbols at or below @va. */
+static uint32_t count_up_to(const struct symbols *symbols, uint64_t va)
 {
 	uint32_t low = 0, high = symbols->n;
 
@@ -249,40 +259,41 @@ static uint32_t last_at_or_below(const struct symbols *symbols, uint64_t va)
 		else
 			high = mid;
 	}
-	return low ? low - 1 : UINT32_MAX;
+	return low;
 }
 
 int symbols_at(struct symbols *symbols, uint64_t va, struct symbol *ret_symbol)
 {
 	bool text = va >= symbols->text_start && va < symbols->text_end;
-	uint32_t last = last_at_or_below(symbols, va), best = UINT32_MAX;
+	uint32_t end = count_up_to(symbols, va), first, best = 0;
 	unsigned int best_rank = UINT32_MAX;
 	char name[SYMBOL_NAME_MAX], type;
 	uint64_t address, next;
 	const char *kept;
 
-	if (last == UINT32_MAX)
+	if (!end)
 		return -ENOENT;
-	address = symbols->address[last];
-	/* Per-CPU symbols are offsets from 0 before 6.15: nothing of the upper half lies in them. */
+	address = symbols->address[end - 1];
+	/* Per-CPU symbols are offsets from 0 before 6.15: nothing of the upper half lies in them.
+	 */
 	if ((address ^ va) >> 63)
 		return -ENOENT;
-	next = last + 1 < symbols->n ? symbols->address[last + 1] : 0;
+	next = end < symbols->n ? symbols->address[end] : 0;
 	/* What lies behind the last symbol (_end) is not the kernel's. */
 	if (!next && va != address)
 		return -ENOENT;
-	/* A few dozen aliases exist (system calls that are not implemented); the cap is for junk. */
-	for (uint32_t i = last, tries = 0; tries < 4096; i--, tries++) {
+	first = end - 1;
+	if (first && symbols->address[first - 1] == address)
+		first = address ? count_up_to(symbols, address - 1) : 0;
+	for (uint32_t i = first; i < end && i - first < ALIASES_MAX; i++) {
 		unsigned int rank;
 
 		type = symbols_name(symbols, i, name);
 		rank = symbol_name_rank(name, type, text);
-		if (rank <= best_rank) {
+		if (rank < best_rank) {
 			best_rank = rank;
 			best = i;
 		}
-		if (i == 0 || symbols->address[i - 1] != address)
-			break;
 	}
 	kept = symbols_name_keep(symbols, best, &type);
 	if (!kept || !kept[0])
@@ -310,8 +321,9 @@ static int compare_entries(const void *a, const void *b)
 static bool entry_is_noise(const struct symbol_entry *entry)
 {
 	return !entry->name || !entry->name[0] || entry->name[0] == '$' ||
-	       strncmp(entry->name, ".L", 2) == 0 || strncmp(entry->name, "__kcfi_typeid_", 14) == 0 ||
-	       entry->type == 'N' || entry->type == 'n' || entry->type == 'U' || entry->type == 'u';
+	       strncmp(entry->name, ".L", 2) == 0 ||
+	       strncmp(entry->name, "__kcfi_typeid_", 14) == 0 || entry->type == 'N' ||
+	       entry->type == 'n' || entry->type == 'U' || entry->type == 'u';
 }
 
 int symbols_from_table(const struct symbol_entry *entries, size_t n, struct symbols **ret_symbols)
@@ -383,7 +395,8 @@ int symbols_load_table(struct kernel *kernel, const struct symbol_entry *entries
 	int r = symbols_from_table(entries, n, &symbols);
 
 	if (r < 0) {
-		msgs_add(kernel->msgs, "symbols: no usable table in %zu entries: %s", n, strerror(-r));
+		msgs_add(kernel->msgs, "symbols: no usable table in %zu entries: %s", n,
+			 strerror(-r));
 		return r;
 	}
 	replace(kernel, symbols);

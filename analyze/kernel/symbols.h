@@ -40,7 +40,7 @@ struct symbols {
 	uint32_t *heads, heads_mask;
 	struct symbols_link {
 		uint32_t hash, next;
-	} *links;
+	} * links;
 
 	uint64_t text_start, text_end; /* _stext, _etext; 0 when the table has them not */
 	struct arena arena;

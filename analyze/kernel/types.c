@@ -32,7 +32,8 @@ struct types {
 	const struct types *base;
 	uint32_t first_id, n; /* ids first_id .. n - 1 are this one's own */
 
-	/* Chains by name hash: ids; @next is by id - first_id, and one type is in one chain only. */
+	/* Chains by name hash: ids; @next is by id - first_id, and one type is in one chain only.
+	 */
 	uint32_t mask, *heads, *next;
 	uint32_t *function_heads; /* built when asked for the first time */
 	uint32_t *enum_heads;	  /* index + 1 in @enumerators, the same */
@@ -40,7 +41,7 @@ struct types {
 
 	struct types *modules; /* of the kernel's types: those loaded for modules */
 	struct types *next_module;
-	uint64_t module_btf;   /* of a module's types: where its BTF was read from */
+	uint64_t module_btf; /* of a module's types: where its BTF was read from */
 };
 
 static const struct btf_type *type_at(const struct types *types, uint32_t id)
@@ -227,8 +228,7 @@ int types_load(struct kernel *kernel)
 	return 0;
 }
 
-int types_module(struct kernel *kernel, const struct module *module,
-		 const struct types **ret_types)
+int types_module(struct kernel *kernel, const struct module *module, const struct types **ret_types)
 {
 	struct types *types;
 	int r;
@@ -482,8 +482,8 @@ static int load_enumerators(struct types *types)
 		const struct btf_type *t = type_at(types, id);
 
 		for (uint32_t i = 0; btf_is_any_enum(t) && i < btf_vlen(t); i++) {
-			uint32_t name = btf_is_enum(t) ? btf_enum(t)[i].name_off :
-							 btf_enum64(t)[i].name_off;
+			uint32_t name = btf_is_enum(t) ? btf_enum(t)[i].name_off
+						       : btf_enum64(t)[i].name_off;
 			uint32_t *head = &heads[hash_string(name_at(types, name)) & types->mask];
 
 			list[n] = (struct enumerator){ .type_id = id, .index = i, .next = *head };
@@ -506,8 +506,8 @@ int types_enum(const struct types *types, const char *name, int64_t *ret_value)
 			const struct enumerator *e = &types->enumerators[i - 1];
 			const struct btf_type *t = type_at(types, e->type_id);
 			bool small = btf_is_enum(t);
-			uint32_t name_off = small ? btf_enum(t)[e->index].name_off :
-						    btf_enum64(t)[e->index].name_off;
+			uint32_t name_off = small ? btf_enum(t)[e->index].name_off
+						  : btf_enum64(t)[e->index].name_off;
 
 			if (strcmp(name, name_at(types, name_off)) != 0)
 				continue;
@@ -695,25 +695,42 @@ int types_function_params(const struct types *types, const char *function,
 	return 0;
 }
 
-int kernel_read_member(struct kernel *kernel, uint64_t va, const struct member *m,
-		       uint64_t *ret_value)
+size_t member_span(const struct member *m)
 {
-	uint8_t bytes[16] = { 0 };
-	uint64_t low, high;
-	size_t size = m->bit_size ? (m->bit_offset + m->bit_size + 7u) / 8 : m->size;
-	int r;
+	if (m->bit_offset > 7 || m->bit_size > 64)
+		return 0;
+	if (m->bit_size)
+		return (m->bit_offset + m->bit_size + 7u) / 8;
+	return m->size <= 8 ? m->size : 0;
+}
 
-	if (size == 0 || (m->bit_size ? size > 9 || m->bit_size > 64 : size > 8))
-		return -EINVAL;
-	r = kernel_read(kernel, va + m->offset, bytes, size);
-	if (r < 0)
-		return r;
-	memcpy(&low, bytes, sizeof(low));
-	memcpy(&high, bytes + 8, sizeof(high));
+uint64_t member_value(const struct member *m, const void *bytes)
+{
+	uint64_t low = 0, high = 0;
+	size_t size = member_span(m);
+
+	/* A bit-field of 58 bits or more may begin in one word and end in the next. */
+	memcpy(&low, bytes, size < 8 ? size : 8);
+	if (size > 8)
+		memcpy(&high, (const char *)bytes + 8, size - 8);
 	if (m->bit_offset)
 		low = low >> m->bit_offset | high << (64 - m->bit_offset);
 	if (m->bit_size && m->bit_size < 64)
 		low &= (1ULL << m->bit_size) - 1;
-	*ret_value = low;
+	return low;
+}
+
+int kernel_read_member(struct kernel *kernel, uint64_t va, const struct member *m,
+		       uint64_t *ret_value)
+{
+	uint8_t bytes[16];
+	int r;
+
+	if (!member_span(m))
+		return -EINVAL;
+	r = kernel_read(kernel, va + m->offset, bytes, member_span(m));
+	if (r < 0)
+		return r;
+	*ret_value = member_value(m, bytes);
 	return 0;
 }

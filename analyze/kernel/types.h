@@ -10,4 +10,10 @@
  */
 int types_new(const void *data, size_t size, const struct types *base, struct types **ret_types);
 
+/* How many bytes at a member's offset hold its value; 0 when it is no integer. */
+size_t member_span(const struct member *m);
+
+/* The value of integer member @m, also a bit-field, from the member_span() bytes at its offset. */
+uint64_t member_value(const struct member *m, const void *bytes);
+
 #endif
