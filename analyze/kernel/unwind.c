@@ -35,6 +35,9 @@ static void find_offsets(struct unwinder *u)
 	if (kernel_symbol(u->kernel, "ret_from_fork_asm", &u->fork_return) &&
 	    kernel_symbol(u->kernel, "ret_from_fork", &u->fork_return))
 		u->fork_return = 0;
+	if (kernel_symbol(u->kernel, "_sinittext", &u->init_begin) ||
+	    kernel_symbol(u->kernel, "_einittext", &u->init_end))
+		u->init_begin = u->init_end = 0;
 	if (!t)
 		return;
 	u->thread_sp = types_offset(t, "task_struct", "thread.sp");
@@ -154,7 +157,9 @@ static void code_fill(struct unwinder *u, struct code *code)
 		code->has_orc = true;
 		return;
 	}
-	code->text = kernel_is_text(u->kernel, code->pc);
+	/* The boot CPU's idle task still has start_kernel() on its stack, whose code is freed. */
+	code->text = kernel_is_text(u->kernel, code->pc) ||
+		     (code->pc >= u->init_begin && code->pc < u->init_end);
 	if (!code->text) {
 		code_fill_generated(u, code);
 		return;

@@ -53,6 +53,7 @@ struct unwinder {
 	int64_t on_cpu;	      /* task_struct.on_cpu */
 	int64_t inactive[7];  /* offsets in inactive_task_frame, by inactive_regs */
 	uint64_t inactive_size;
+	uint64_t init_begin, init_end; /* the kernel's .init.text, 0 unknown */
 	uint64_t fork_return; /* ret_from_fork or ret_from_fork_asm: a new task starts there */
 	/* Scratch of the walk under way. */
 	struct frame frames[UNWIND_FRAMES_MAX];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The stacks of a dump, one frame per line, for people and for tests/bench/compare_stacks.py:
- *   unwind_probe VMCORE [--vmlinux FILE] [--tasks] [--no-regs] [--repeat N]
- * --no-regs pretends that no CPU has registers; --repeat unwinds all tasks N times, for timing.
+ *   unwind_probe VMCORE [--vmlinux FILE] [--tasks] [--no-regs] [--held] [--repeat N]
+ * --held adds what each function had locked by then (* on some ways only). --no-regs pretends that no CPU has registers; --repeat unwinds all tasks N times, for timing.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,6 +16,7 @@
 #include "dump/dump.h"
 #include "kernel/kernel.h"
 #include "kernel/runqueue.h"
+#include "kernel/sections.h"
 #include "kernel/tasks.h"
 #include "kernel/unwind.h"
 #include "source/vmcore_regs.h"
@@ -24,6 +25,7 @@ struct probe {
 	struct kernel *kernel;
 	struct dump *dump;
 	struct unwinder *unwinder;
+	struct sections *sections; /* NULL: not wanted */
 	struct runqueue *rqs;
 	struct cpu_regs *regs;
 	struct task_table tasks;
@@ -34,7 +36,7 @@ struct probe {
 static const struct option longopts[] = {
 	{ "vmlinux", required_argument, NULL, 'v' }, { "tasks", no_argument, NULL, 't' },
 	{ "no-regs", no_argument, NULL, 'n' },	     { "repeat", required_argument, NULL, 'r' },
-	{ 0 },
+	{ "held", no_argument, NULL, 'h' },	     { 0 },
 };
 
 static double now_ms(void)
@@ -61,6 +63,9 @@ static void print_stack(const struct stack *stack)
 			printf(" rdi=%" PRIx64 " rbx=%" PRIx64 " flags=%" PRIx64,
 			       f->regs->v[REG_X86_RDI], f->regs->v[REG_X86_RBX],
 			       f->regs->v[REG_FLAGS]);
+		for (uint32_t k = 0; k < f->n_held; k++)
+			printf("%s%s%s", k ? ", " : " held: ", f->held[k].target,
+			       f->held[k].always ? "" : "*");
 		putchar('\n');
 	}
 	if (stack->stopped)
@@ -100,6 +105,9 @@ static int show_cpus(struct probe *p, bool no_regs)
 			return r;
 		printf("cpu %u task %016" PRIx64 "%s\n", cpu, p->rqs[cpu].curr,
 		       regs_has(&regs, REG_X86_CS) && regs.v[REG_X86_CS] & 3 ? " user" : "");
+		if (p->sections &&
+		    sections_annotate(p->sections, &p->arena, &stack) < 0)
+			return -ENOMEM;
 		print_stack(&stack);
 	}
 	return 0;
@@ -118,6 +126,9 @@ static int show_tasks(struct probe *p, bool print)
 		if (r < 0)
 			return r;
 		p->frames += stack.n;
+		if (print && p->sections &&
+		    sections_annotate(p->sections, &p->arena, &stack) < 0)
+			return -ENOMEM;
 		if (print) {
 			printf("pid %u task %016" PRIx64 " %s\n", t->pid, t->address, t->comm);
 			print_stack(&stack);
@@ -152,7 +163,7 @@ static int probe_run(struct probe *p, bool tasks, bool no_regs, unsigned int rep
 int main(int argc, char **argv)
 {
 	struct kernel_options options = { 0 };
-	bool tasks = false, no_regs = false;
+	bool tasks = false, no_regs = false, held = false;
 	unsigned int repeat = 0;
 	struct probe p = { 0 };
 	struct rusage usage;
@@ -166,6 +177,8 @@ int main(int argc, char **argv)
 			tasks = true;
 		else if (c == 'n')
 			no_regs = true;
+		else if (c == 'h')
+			held = true;
 		else if (c == 'r')
 			repeat = (unsigned int)atoi(optarg);
 		else
@@ -173,12 +186,14 @@ int main(int argc, char **argv)
 	}
 	if (optind >= argc) {
 		fprintf(stderr, "usage: unwind_probe VMCORE [--vmlinux FILE] [--tasks] [--no-regs] "
-				"[--repeat N]\n");
+				"[--held] [--repeat N]\n");
 		return 64;
 	}
 	msgs_init(&msgs);
 	arena_init(&p.arena);
 	r = probe_open(&p, &msgs, argv[optind], &options);
+	if (r == 0 && held)
+		r = sections_new(p.kernel, &p.sections);
 	if (r == 0)
 		r = probe_run(&p, tasks, no_regs, repeat);
 	if (r < 0)
@@ -187,6 +202,7 @@ int main(int argc, char **argv)
 	fprintf(stderr, "peak memory %ld KiB\n", usage.ru_maxrss);
 	for (size_t i = 0; i < msgs.n; i++)
 		fprintf(stderr, "message: %s\n", msgs.lines[i]);
+	sections_free(p.sections);
 	unwinder_free(p.unwinder);
 	kernel_free(p.kernel);
 	dump_free(p.dump);
