@@ -58,12 +58,15 @@ struct frame {
 	const struct held_call *held;
 	uint32_t n_held;
 	const char *callee;   /* what the call at a return address calls directly, NULL unknown */
+	uint64_t callee_lock; /* the lock it passes when that is a lock call, 0 unknown */
+	const struct regs *saved; /* callee-saved registers as this function has them, or NULL */
 };
 
 /* One call that took a lock on the way to a frame's address, and was not undone. */
 struct held_call {
 	uint64_t address;     /* return address of the call */
 	const char *target;   /* "_raw_spin_lock_bh" */
+	uint64_t lock;	      /* address of the lock it took, 0 unknown */
 	bool always;	      /* on every way here; false: only on some */
 };
 

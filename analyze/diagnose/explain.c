@@ -94,7 +94,13 @@ int explain_holder(const struct snapshot *snapshot, const struct group *group,
 		say[n++] = arena_printf(arena, "The kernel's log names the owner: %s.", who);
 	if (c->proof & PROOF_TARGET)
 		say[n++] = arena_printf(arena, "The wait is for %s to act, and it has not.", who);
-	if ((c->proof & PROOF_PAST_CALL) && section)
+	if ((c->proof & PROOF_TAKEN) && section)
+		say[n++] = arena_printf(arena,
+					"%s is in %s+0x%x, whose code called %s with this very "
+					"lock (%" PRIx64 ") on the way here and has not released it.",
+					who, section->function, section->offset, c->site->target,
+					c->site->lock);
+	else if ((c->proof & PROOF_PAST_CALL) && section)
 		say[n++] = arena_printf(arena,
 					"%s is in %s+0x%x, the function that the waiters wait in, "
 					"past their call of the lock%s.",

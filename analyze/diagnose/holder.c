@@ -87,6 +87,7 @@ struct question {
 	const struct actors *actors;
 	const struct group *group;
 	const struct lock *lock; /* NULL unknown */
+	uint64_t address;	 /* of the lock, 0 unknown */
 	int held_write;		 /* how it is held: 1, 0, -1 unknown */
 	bool preempt_counts;	 /* spinlocks raise the preempt count on this kernel */
 };
@@ -142,25 +143,29 @@ static void weigh_frame(const struct question *q, const struct actor *actor, uin
 	bool past = frame_past_call(q->group, frame);
 	enum section section;
 
-	section = frame_section(frame, q->group->kind, q->held_write, &c.site);
+	section = frame_section(frame, q->group->kind, q->held_write, q->address, &c.site);
 	if (section == SECTION_OUTSIDE || (section == SECTION_UNKNOWN && !past))
 		return;
 	c.ref = actor_ref(q, actor, from, index);
-	if (section == SECTION_INSIDE || section == SECTION_MAYBE)
+	if (section >= SECTION_MAYBE)
 		c.proof |= PROOF_SECTION;
+	if (section == SECTION_EXACT)
+		c.proof |= PROOF_TAKEN;
 	if (past)
 		c.proof |= PROOF_PAST_CALL;
 	if (c.ref != SNAPSHOT_NONE)
 		c.proof |= PROOF_ADDRESS;
 	if (self)
 		c.proof |= PROOF_SAME_STACK;
-	if (past)
+	if (section == SECTION_EXACT)
+		c.confidence = 0.96;
+	else if (past)
 		c.confidence = section == SECTION_UNKNOWN ? 0.8 : 0.9;
 	else if (c.ref != SNAPSHOT_NONE)
 		c.confidence = 0.88;
 	else
 		c.confidence = self ? 0.62 : 0.4;
-	if (past && c.ref != SNAPSHOT_NONE)
+	if (past && c.ref != SNAPSHOT_NONE && section != SECTION_EXACT)
 		c.confidence += 0.06;
 	if (section == SECTION_MAYBE)
 		c.confidence -= 0.15;
@@ -273,7 +278,7 @@ static struct candidate stored_owner(const struct question *q)
 	c.confidence = known[lock->owner_source].confidence;
 	for (uint32_t i = c.actor->first; i < c.actor->stack->n; i++)
 		if (frame_section(&c.actor->stack->frames[i], q->group->kind, q->held_write,
-				  &c.site) >= SECTION_MAYBE) {
+				  q->address, &c.site) >= SECTION_MAYBE) {
 			c.section = i;
 			c.proof |= PROOF_SECTION;
 			break;
@@ -312,7 +317,7 @@ static bool lock_is_lost(const struct question *q)
 			return false;
 		for (uint32_t f = from; f < actor->stack->n; f++)
 			if (frame_section(&actor->stack->frames[f], q->group->kind, q->held_write,
-					  NULL) != SECTION_OUTSIDE &&
+					  q->address, NULL) != SECTION_OUTSIDE &&
 			    frame_is_telling(&actor->stack->frames[f]))
 				return false;
 	}
@@ -399,6 +404,7 @@ int groups_build(struct arena *arena, const struct snapshot *snapshot,
 				      .group = &groups.v[i], .held_write = -1 };
 
 		q.lock = group_lock(snapshot, &groups.v[i]);
+		q.address = q.lock ? q.lock->address : 0;
 		if (q.lock && q.lock->writer == 1)
 			q.held_write = 1;
 		else if (q.lock && q.lock->writer == 0 && q.lock->readers > 0)

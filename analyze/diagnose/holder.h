@@ -17,6 +17,7 @@ enum proof {
 	PROOF_ADDRESS = 1 << 7,	     /* the lock's address is in its registers or stack */
 	PROOF_PREEMPT = 1 << 8,	     /* its preempt or softirq count is above zero */
 	PROOF_ONLY_ONE = 1 << 9,     /* all other CPUs are accounted for */
+	PROOF_TAKEN = 1 << 11,	     /* … and by the address it passed, it took this very lock */
 	PROOF_TARGET = 1 << 10,	     /* the CPU or worker that the wait is for */
 };
 

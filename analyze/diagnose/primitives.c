@@ -447,7 +447,8 @@ bool function_is_crash_path(const char *function)
 		"check_hung_task", "dump_cpu_task", "sched_show_task", "print_other_cpu_stall",
 		"print_cpu_stall", "check_cpu_stall", "panic_on_rcu_stall", "rcu_sched_clock_irq",
 		"native_stop_other_cpus", "relocate_kernel", "crash_stop_this_cpu", "perf_event_nmi_handler",
-		"softlockup_fn", "emergency_restart", "native_machine_emergency_restart",
+		"softlockup_fn", "emergency_restart", "panic_smp_self_stop",
+		"nmi_panic_self_stop", "native_machine_emergency_restart",
 	};
 	size_t n;
 

@@ -4,7 +4,7 @@
 #include "diagnose/primitives.h"
 
 enum section frame_section(const struct frame *frame, enum lock_kind kind, int write,
-			   const struct held_call **ret_site)
+			   uint64_t address, const struct held_call **ret_site)
 {
 	enum section section = SECTION_OUTSIDE;
 
@@ -12,14 +12,21 @@ enum section frame_section(const struct frame *frame, enum lock_kind kind, int w
 		return SECTION_UNKNOWN;
 	for (uint32_t i = 0; i < frame->n_held; i++) {
 		const struct held_call *held = &frame->held[i];
+		enum section here = held->always ? SECTION_INSIDE : SECTION_MAYBE;
 		struct primitive p;
 
 		if (!primitive_find(held->target, &p) || p.kind != kind ||
 		    (write >= 0 && p.write >= 0 && p.write != write))
 			continue;
-		/* The last one taken is told; one that is held for sure goes before. */
-		if (section != SECTION_INSIDE || held->always) {
-			section = held->always ? SECTION_INSIDE : SECTION_MAYBE;
+		if (held->lock && address) {
+			if (held->lock != address)
+				continue;
+			if (held->always)
+				here = SECTION_EXACT;
+		}
+		/* Of several equally sure ones the last is told. */
+		if (here >= section) {
+			section = here;
 			if (ret_site)
 				*ret_site = held;
 		}

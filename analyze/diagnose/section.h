@@ -9,14 +9,16 @@ enum section {
 	SECTION_OUTSIDE, /* read: no lock of that kind is held at this address */
 	SECTION_MAYBE,	 /* read: held on some of the ways that lead here */
 	SECTION_INSIDE,  /* read: held on all of them */
+	SECTION_EXACT,	 /* and it is this very lock that was taken, by its address */
 };
 
 /*
  * Is @frame's address inside a critical section of a lock of @kind, taken in @frame's own
- * function? @write: 1 or 0 when only that mode counts, -1 for any. *@ret_site is the call that
- * took it (SECTION_INSIDE and SECTION_MAYBE only; @ret_site may be NULL).
+ * function? @write: 1 or 0 when only that mode counts, -1 for any. @address: the lock's, 0 unknown;
+ * calls that are known to have taken another lock do not count. *@ret_site is the call that took it
+ * (from SECTION_MAYBE up; @ret_site may be NULL).
  */
 enum section frame_section(const struct frame *frame, enum lock_kind kind, int write,
-			   const struct held_call **ret_site);
+			   uint64_t address, const struct held_call **ret_site);
 
 #endif

@@ -425,7 +425,39 @@ static int function_read(struct sections *s, uint64_t start, uint64_t size,
 	return 0;
 }
 
-static int frame_set_held(struct arena *arena, struct frame *frame, const struct function *f)
+/* The address that @operand names in this frame, 0 unknown. */
+static uint64_t operand_address(struct sections *s, const struct operand *operand,
+				const struct frame *frame)
+{
+	static const uint8_t regs[][2] = {
+		{ X86_REG_RBX, REG_X86_RBX }, { X86_REG_RBP, REG_X86_RBP },
+		{ X86_REG_R12, REG_X86_R12 }, { X86_REG_R13, REG_X86_R13 },
+		{ X86_REG_R14, REG_X86_R14 }, { X86_REG_R15, REG_X86_R15 },
+	};
+	uint64_t base = 0, value;
+
+	if (operand->kind == OPERAND_ADDRESS)
+		return (uint64_t)operand->value;
+	if (operand->kind == OPERAND_UNKNOWN)
+		return 0;
+	if (operand->reg == X86_REG_RSP) {
+		base = frame->sp;
+	} else {
+		for (size_t i = 0; i < sizeof(regs) / sizeof(*regs); i++)
+			if (regs[i][0] == operand->reg && frame->saved &&
+			    regs_has(frame->saved, regs[i][1]))
+				base = frame->saved->v[regs[i][1]];
+	}
+	if (!base)
+		return 0;
+	base += (uint64_t)operand->value;
+	if (operand->kind == OPERAND_REGISTER)
+		return kernel_is_address(base) ? base : 0;
+	return kernel_read_u64(s->kernel, base, &value) == 0 && kernel_is_address(value) ? value : 0;
+}
+
+static int frame_set_held(struct sections *s, struct arena *arena, struct frame *frame,
+			  const struct function *f)
 {
 	uint32_t offset = frame->offset;
 	const struct insn *insn;
@@ -453,6 +485,8 @@ static int frame_set_held(struct arena *arena, struct frame *frame, const struct
 	if (!insn || !insn->reached)
 		return 0;
 	frame->code_read = true;
+	if (insn->site >= 0 && !frame->interrupted && !frame->regs)
+		frame->callee_lock = operand_address(s, &f->sites[insn->site].operand, frame);
 	for (uint32_t i = 0; i < f->n_sites; i++) {
 		struct held_call *slot;
 
@@ -465,6 +499,7 @@ static int frame_set_held(struct arena *arena, struct frame *frame, const struct
 			.address = f->start + f->insns[f->sites[i].insn].offset +
 				   f->insns[f->sites[i].insn].size,
 			.target = f->sites[i].target->name,
+			.lock = operand_address(s, &f->sites[i].operand, frame),
 			.always = insn->must >> i & 1,
 		};
 	}
@@ -505,7 +540,7 @@ int sections_annotate(struct sections *s, struct arena *arena, struct stack *sta
 		r = function_read(s, frame->address - frame->offset, frame->size, &f);
 		if (r < 0)
 			return r;
-		r = frame_set_held(arena, frame, f);
+		r = frame_set_held(s, arena, frame, f);
 		if (r < 0)
 			return r;
 	}

@@ -8,7 +8,6 @@
 
 #include "diagnose/primitives.h"
 #include "kernel/locks.h"
-#include "kernel/sections.h"
 #include "source/vmcore_internal.h"
 
 void unknown_add(struct snapshot *snapshot, const char *fmt, ...)
@@ -45,6 +44,10 @@ int vmcore_open(struct msgs *msgs, const char *path, const struct kernel_options
 		msgs_add(msgs, "vmcore: no means to unwind stacks, ignoring");
 		vmcore->unwinder = NULL;
 	}
+	if (r >= 0)
+		r = saved_regs_new(vmcore->kernel, &vmcore->saved_regs);
+	if (r >= 0)
+		r = sections_new(vmcore->kernel, &vmcore->sections);
 	if (r < 0) {
 		vmcore_free(vmcore);
 		return r;
@@ -57,6 +60,8 @@ void vmcore_free(struct vmcore *vmcore)
 {
 	if (!vmcore)
 		return;
+	sections_free(vmcore->sections);
+	saved_regs_free(vmcore->saved_regs);
 	unwinder_free(vmcore->unwinder);
 	kernel_free(vmcore->kernel);
 	dump_free(vmcore->dump);
@@ -122,6 +127,16 @@ static int tasks_fill(struct vmcore *vmcore, struct snapshot *snapshot)
 	return 0;
 }
 
+int vmcore_read_stack(struct vmcore *vmcore, struct snapshot *snapshot, struct stack *stack,
+		      struct wait **ret_waits, uint32_t *ret_n)
+{
+	int r = saved_regs_fill(vmcore->saved_regs, &snapshot->arena, stack);
+
+	if (r >= 0)
+		r = sections_annotate(vmcore->sections, &snapshot->arena, stack);
+	return r < 0 ? r : waits_find(&snapshot->arena, stack, ret_waits, ret_n);
+}
+
 static int task_unwind(struct vmcore *vmcore, struct snapshot *snapshot, uint32_t index)
 {
 	struct task *task = &snapshot->tasks[index];
@@ -133,7 +148,7 @@ static int task_unwind(struct vmcore *vmcore, struct snapshot *snapshot, uint32_
 	r = unwind_task(vmcore->unwinder, &snapshot->arena, task->address, &task->stack);
 	if (r < 0)
 		return r;
-	r = waits_find(&snapshot->arena, &task->stack, &task->waits, &task->n_waits);
+	r = vmcore_read_stack(vmcore, snapshot, &task->stack, &task->waits, &task->n_waits);
 	/* Whoever sleeps in a wait has waited since it last had a CPU, but for a slice of that. */
 	for (uint32_t i = 0; r >= 0 && i < task->n_waits && task->state != TASK_STATE_RUNNING; i++)
 		task->waits[i].waited_ns = task->last_ran_ns;
@@ -157,22 +172,6 @@ static int tasks_unwind(struct vmcore *vmcore, struct snapshot *snapshot, unsign
 static int unwind_for_locks(void *arg, struct snapshot *snapshot, uint32_t task)
 {
 	return task_unwind(arg, snapshot, task);
-}
-
-/* What each function on the stacks holds at its point; on tasks too, as they own sleeping locks. */
-static int sections_read(struct vmcore *vmcore, struct snapshot *snapshot)
-{
-	struct sections *sections;
-	int r = sections_new(vmcore->kernel, &sections);
-
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; i < snapshot->n_cpus && r >= 0; i++)
-		r = sections_annotate(sections, &snapshot->arena, &snapshot->cpus[i].stack);
-	for (uint32_t i = 0; i < snapshot->n_tasks && r >= 0; i++)
-		r = sections_annotate(sections, &snapshot->arena, &snapshot->tasks[i].stack);
-	sections_free(sections);
-	return r;
 }
 
 static int fill(struct vmcore *vmcore, unsigned int flags, struct snapshot *snapshot)
@@ -204,8 +203,6 @@ static int fill(struct vmcore *vmcore, unsigned int flags, struct snapshot *snap
 		r = vmcore_fill_machine(vmcore, snapshot);
 	if (r >= 0)
 		r = locks_find(&means, snapshot);
-	if (r >= 0)
-		r = sections_read(vmcore, snapshot);
 	return r;
 }
 

@@ -47,7 +47,7 @@ static int cpu_stack(struct vmcore *vmcore, struct snapshot *snapshot, struct cp
 	cpu->has_stack = cpu->stack.n > 0;
 	regs = stack_work_regs(&cpu->stack, cpu->regs.known ? &cpu->regs : NULL);
 	cpu->irqs_off = regs && regs_has(regs, REG_FLAGS) ? !(regs->v[REG_FLAGS] & RFLAGS_IF) : -1;
-	return waits_find(&snapshot->arena, &cpu->stack, &cpu->waits, &cpu->n_waits);
+	return vmcore_read_stack(vmcore, snapshot, &cpu->stack, &cpu->waits, &cpu->n_waits);
 }
 
 static void cpu_scheduler(struct vmcore *vmcore, struct snapshot *snapshot, struct cpu *cpu)

@@ -4,6 +4,8 @@
 
 #include "dump/dump.h"
 #include "kernel/runqueue.h"
+#include "kernel/saved_regs.h"
+#include "kernel/sections.h"
 #include "kernel/tasks.h"
 #include "kernel/unwind.h"
 #include "source/vmcore.h"
@@ -15,6 +17,8 @@ struct vmcore {
 	struct dump *dump;
 	struct kernel *kernel;
 	struct unwinder *unwinder;
+	struct saved_regs *saved_regs;
+	struct sections *sections;
 	struct runqueue *rqs;	   /* by CPU number */
 	struct cpu_regs *cpu_regs; /* by CPU number */
 	struct task_table tasks;   /* same indexes as the snapshot's tasks */
@@ -31,6 +35,10 @@ static inline uint64_t time_since(uint64_t now, uint64_t then)
 		return SNAPSHOT_NO_TIME;
 	return then < now ? now - then : 0;
 }
+
+/* What an unwound stack's code tells: registers, critical sections, waits. 0 or -ENOMEM. */
+int vmcore_read_stack(struct vmcore *vmcore, struct snapshot *snapshot, struct stack *stack,
+		      struct wait **ret_waits, uint32_t *ret_n);
 
 /* vmcore_cpus.c: snapshot->cpus with their stacks and waits, and the current tasks' indexes. */
 int vmcore_fill_cpus(struct vmcore *vmcore, struct snapshot *snapshot);

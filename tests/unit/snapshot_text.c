@@ -332,6 +332,10 @@ static bool parse_held(struct parser *p, char **rest)
 			held[n - 1].always = false;
 			continue;
 		}
+		if (n && *key == '=') {
+			held[n - 1].lock = strtoull(key + 1, NULL, 16);
+			continue;
+		}
 		call = ARENA_APPEND(&p->s->arena, held, n);
 		call->target = arena_strdup(&p->s->arena, key);
 		call->always = true;

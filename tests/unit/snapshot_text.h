@@ -18,7 +18,8 @@
  *   cpu N pid N comm C [idle] [user] [panic] [irqs-off] [preempt HEX] [watchdog SECONDS]
  *   task pid N comm C state D|S|R [last-ran SECONDS]
  *     frame FUNCTION+HEX [@module] [interrupted] [unreliable] [irq|softirq|nmi|exception]
- *     held [FUNCTION [maybe]]...        the frame's code was read: lock calls not undone there
+ *     held [FUNCTION [maybe] [=HEX]]... the frame's code was read: lock calls not undone there,
+ *                                       on some ways only, with the lock's address
  *     wait ID                           the stack's innermost wait not yet given a lock has this one
  *     ref ID WHERE                      the frame above holds the lock's address in WHERE
  *   expect KEY VALUE...                 left to the caller, see snapshot_text()
