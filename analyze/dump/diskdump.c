@@ -28,8 +28,8 @@
 #define STATUS_INCOMPLETE 0x8
 #define GROUP_SIZE 512 /* bytes of bitmap to a rank; divides the page, where bitmaps begin */
 #define GROUP_BITS (GROUP_SIZE * 8)
-/* 2^52 bytes is all that x86-64 can address; Linux stops at 2^46 without five-level tables. */
-#define MAX_MAPNR (1ULL << (52 - DUMP_PAGE_SHIFT))
+/* 256 TB: more than any machine has, and a bound on what a forged header can make us read. */
+#define MAX_MAPNR (1ULL << (48 - DUMP_PAGE_SHIFT))
 /*
  * The end of the file is checked against all descriptors for guests of up to 128 GB: that reads
  * the bitmap, 1 byte for each 32 KB of memory.
@@ -60,13 +60,16 @@ static int arch_check(struct dump *dump, int32_t version)
 	const char *machine = dump->info.machine;
 
 	if (machine[0] && strcmp(machine, "x86_64") != 0) {
-		file_msg(&dump->file, "a kdump-compressed dump of another architecture: %s;"
-			 " only x86_64 is read", machine);
+		file_msg(&dump->file,
+			 "a kdump-compressed dump of another architecture: %s;"
+			 " only x86_64 is read",
+			 machine);
 		return -ENOTSUP;
 	}
 	if (version < 0 || version > MAX_VERSION) {
-		file_msg(&dump->file, "kdump-compressed header of version %" PRId32
-			 ", where 0 to %d are known", version, MAX_VERSION);
+		file_msg(&dump->file,
+			 "kdump-compressed header of version %" PRId32 ", where 0 to %d are known",
+			 version, MAX_VERSION);
 		return -ENOTSUP;
 	}
 	return 0;
@@ -96,8 +99,9 @@ static int header_read(struct dump *dump, struct kdump_header *ret_header)
 
 	r = file_read(&dump->file, 0, raw, sizeof(raw));
 	if (r < 0) {
-		file_msg(&dump->file, "is cut off inside the kdump-compressed header (%" PRIu64
-			 " of %d bytes)", dump->file.size, HEADER_SIZE);
+		file_msg(&dump->file,
+			 "is cut off inside the kdump-compressed header (%" PRIu64 " of %d bytes)",
+			 dump->file.size, HEADER_SIZE);
 		return -EINVAL;
 	}
 	cursor_skip(&c, 8);
@@ -107,7 +111,7 @@ static int header_read(struct dump *dump, struct kdump_header *ret_header)
 	uts_get(&c, dump->info.release);
 	uts_get(&c, dump->info.version);
 	uts_get(&c, dump->info.machine);
-	uts_get(&c, skipped); /* domainname */
+	uts_get(&c, skipped);	 /* domainname */
 	cursor_skip(&c, 6 + 16); /* padding, timestamp */
 	h.status = cursor_u32(&c);
 	h.block_size = cursor_u32(&c);
@@ -137,9 +141,10 @@ static int sub_header_read(struct dump *dump, const struct kdump_header *h,
 	uint64_t start_pfn_64, end_pfn_64;
 
 	if (!h->sub_hdr_size || file_read(&dump->file, h->block_size, raw, sizes[h->version]) < 0) {
-		file_msg(&dump->file, "the kdump-compressed sub-header of %" PRIu32
-			 " blocks at offset %" PRIu32 " passes the end of the file (%" PRIu64
-			 " bytes)", h->sub_hdr_size, h->block_size, dump->file.size);
+		file_msg(&dump->file,
+			 "the kdump-compressed sub-header of %" PRIu32 " blocks at offset %" PRIu32
+			 " passes the end of the file (%" PRIu64 " bytes)",
+			 h->sub_hdr_size, h->block_size, dump->file.size);
 		return -EINVAL;
 	}
 	sub.phys_base = cursor_u64(&c);
@@ -162,9 +167,10 @@ static int sub_header_read(struct dump *dump, const struct kdump_header *h,
 		sub.max_mapnr = h->max_mapnr;
 	}
 	if (sub.split) {
-		file_msg(&dump->file, "is one part of a split dump, pages %" PRIu64 " to %" PRIu64
-			 "; join the parts with makedumpfile --reassemble", sub.start_pfn,
-			 sub.end_pfn);
+		file_msg(&dump->file,
+			 "is one part of a split dump, pages %" PRIu64 " to %" PRIu64
+			 "; join the parts with makedumpfile --reassemble",
+			 sub.start_pfn, sub.end_pfn);
 		return -ENOTSUP;
 	}
 	*ret_sub = sub;
@@ -183,22 +189,26 @@ static int layout_set(struct dump *dump, const struct kdump_header *h,
 	kd->bitmap2 = kd->bitmap1 + half;
 	kd->descs = kd->bitmap1 + bitmaps;
 	if (h->bitmap_blocks % 2) {
-		file_msg(&dump->file, "bitmaps of %" PRIu32 " blocks; there should be two of equal"
-			 " size", h->bitmap_blocks);
+		file_msg(&dump->file,
+			 "bitmaps of %" PRIu32 " blocks; there should be two of equal"
+			 " size",
+			 h->bitmap_blocks);
 		return -EINVAL;
 	}
 	if (kd->max_mapnr > half * 8 || kd->max_mapnr > MAX_MAPNR) {
 		uint64_t max = half * 8 < MAX_MAPNR ? half * 8 : MAX_MAPNR;
 
-		file_msg(&dump->file, "max_mapnr of %" PRIu64 " pages is more than the %" PRIu64
+		file_msg(&dump->file,
+			 "max_mapnr of %" PRIu64 " pages is more than the %" PRIu64
 			 " that a bitmap of %" PRIu64 " bytes can have, ignoring the rest",
 			 kd->max_mapnr, max, half);
 		kd->max_mapnr = max;
 	}
 	if (kd->descs > dump->file.size) {
-		file_msg(&dump->file, "bitmaps of %" PRIu64 " bytes at offset %" PRIu64
-			 " pass the end of the file (%" PRIu64 " bytes)", bitmaps, kd->bitmap1,
-			 dump->file.size);
+		file_msg(&dump->file,
+			 "bitmaps of %" PRIu64 " bytes at offset %" PRIu64
+			 " pass the end of the file (%" PRIu64 " bytes)",
+			 bitmaps, kd->bitmap1, dump->file.size);
 		dump->info.truncated = true;
 	}
 	dump->info.max_paddr = kd->max_mapnr << DUMP_PAGE_SHIFT;
@@ -325,18 +335,20 @@ static int end_check(struct dump *dump)
 		return r == -ENOMEM ? r : 0;
 	n = kd->rank[groups];
 	if (kd->descs + n * DESC_SIZE > dump->file.size) {
-		file_msg(&dump->file, "%" PRIu64 " page descriptors at offset %" PRIu64
-			 " pass the end of the file (%" PRIu64 " bytes)", n, kd->descs,
-			 dump->file.size);
+		file_msg(&dump->file,
+			 "%" PRIu64 " page descriptors at offset %" PRIu64
+			 " pass the end of the file (%" PRIu64 " bytes)",
+			 n, kd->descs, dump->file.size);
 		dump->info.truncated = true;
 		return 0;
 	}
 	for (uint64_t i = n > CHECK_DESCS ? n - CHECK_DESCS : 0; i < n; i++) {
 		if (desc_read(dump, i, &desc) < 0 ||
 		    __builtin_add_overflow(desc.off, desc.size, &end) || end > dump->file.size) {
-			file_msg(&dump->file, "page descriptor %" PRIu64 " of %" PRIu64
-				 ": its data pass the end of the file (%" PRIu64 " bytes)", i, n,
-				 dump->file.size);
+			file_msg(&dump->file,
+				 "page descriptor %" PRIu64 " of %" PRIu64
+				 ": its data pass the end of the file (%" PRIu64 " bytes)",
+				 i, n, dump->file.size);
 			dump->info.truncated = true;
 			return 0;
 		}
@@ -363,8 +375,9 @@ static int page_read(struct dump *dump, uint64_t pa, void *buf)
 		return -EIO;
 	method = desc.flags & COMPRESSION_MASK;
 	if (method == COMPRESSION_NONE)
-		return desc.size == DUMP_PAGE_SIZE ?
-			       file_read(&dump->file, desc.off, buf, DUMP_PAGE_SIZE) : -EIO;
+		return desc.size == DUMP_PAGE_SIZE
+			       ? file_read(&dump->file, desc.off, buf, DUMP_PAGE_SIZE)
+			       : -EIO;
 	r = file_read(&dump->file, desc.off, kd->scratch, desc.size);
 	if (r < 0)
 		return r;
@@ -415,7 +428,8 @@ static int kdump_ranges(struct dump *dump)
 	}
 	if (pfn > kd->max_mapnr)
 		pfn = kd->max_mapnr;
-	return in_range ? dump_range_add(dump, start << DUMP_PAGE_SHIFT, pfn << DUMP_PAGE_SHIFT) : 0;
+	return in_range ? dump_range_add(dump, start << DUMP_PAGE_SHIFT, pfn << DUMP_PAGE_SHIFT)
+			: 0;
 }
 
 static const struct dump_ops kdump_ops = {

@@ -201,7 +201,8 @@ int dump_range_add(struct dump *dump, uint64_t start, uint64_t end)
 
 	if (start == end)
 		return 0;
-	if (last && (last->end == start || (dump->n_ranges == MAX_RANGES && start >= last->start))) {
+	if (last &&
+	    (last->end == start || (dump->n_ranges == MAX_RANGES && start >= last->start))) {
 		last->end = end > last->end ? end : last->end;
 		return 0;
 	}
@@ -245,7 +246,10 @@ static const struct known_magic {
 	{ 8, "PAGEDU64", "a Windows crash dump" },
 	{ 4, "EMiL", "the LiME format, which is not read" },
 	{ 2, "\x1f\x8b", "compressed by gzip; decompress it first" },
-	{ 6, "\xfd" "7zXZ\0", "compressed by xz; decompress it first" },
+	{ 6,
+	  "\xfd"
+	  "7zXZ\0",
+	  "compressed by xz; decompress it first" },
 	{ 4, "\x28\xb5\x2f\xfd", "compressed by zstd; decompress it first" },
 	{ 3, "BZh", "compressed by bzip2; decompress it first" },
 };
@@ -281,8 +285,10 @@ static int format_open(struct dump *dump)
 			return -ENOTSUP;
 		}
 	}
-	file_msg(&dump->file, "is not a memory dump: it begins neither with \\177ELF nor with"
-		 " \"KDUMP   \"%s", dump->file.flattened ? " once unflattened" : "");
+	file_msg(&dump->file,
+		 "is not a memory dump: it begins neither with \\177ELF nor with"
+		 " \"KDUMP   \"%s",
+		 dump->file.flattened ? " once unflattened" : "");
 	return -EINVAL;
 }
 
@@ -294,11 +300,13 @@ static const char *format_name(const struct dump_info *info)
 	} kdump_names[] = {
 		{ COMPRESSION_NONE, "kdump-compressed (uncompressed)",
 		  "kdump-compressed (uncompressed), flattened" },
-		{ COMPRESSION_ZLIB, "kdump-compressed (zlib)", "kdump-compressed (zlib), flattened" },
+		{ COMPRESSION_ZLIB, "kdump-compressed (zlib)",
+		  "kdump-compressed (zlib), flattened" },
 		{ COMPRESSION_LZO, "kdump-compressed (lzo)", "kdump-compressed (lzo), flattened" },
 		{ COMPRESSION_SNAPPY, "kdump-compressed (snappy)",
 		  "kdump-compressed (snappy), flattened" },
-		{ COMPRESSION_ZSTD, "kdump-compressed (zstd)", "kdump-compressed (zstd), flattened" },
+		{ COMPRESSION_ZSTD, "kdump-compressed (zstd)",
+		  "kdump-compressed (zstd), flattened" },
 	};
 
 	if (info->format == DUMP_ELF)

@@ -13,7 +13,7 @@ struct msgs;
 /*
  * A memory dump as physical memory and notes, whatever its format. Formats: ELF core (kdump's
  * /proc/vmcore, makedumpfile -E, QEMU's dump-guest-memory), kdump-compressed (zlib, lzo, snappy,
- * zstd), and either in makedumpfile's flattened form, read in place.
+ * zstd), and either in makedumpfile's flattened form, read in place. One thread at a time.
  */
 struct dump;
 

@@ -64,8 +64,10 @@ static int machine_check(struct dump *dump, const uint8_t *ident, uint16_t machi
 	if (ident[EI_DATA] == ELFDATA2MSB)
 		machine = __builtin_bswap16(machine);
 	if (machine != EM_X86_64) {
-		file_msg(&dump->file, "an ELF core of another architecture: e_machine %u (%s);"
-			 " only x86_64 is read", machine, machine_name(machine));
+		file_msg(&dump->file,
+			 "an ELF core of another architecture: e_machine %u (%s);"
+			 " only x86_64 is read",
+			 machine, machine_name(machine));
 		return -ENOTSUP;
 	}
 	if (ident[EI_CLASS] != ELFCLASS64 || ident[EI_DATA] != ELFDATA2LSB) {
@@ -105,8 +107,9 @@ static int header_read(struct dump *dump, struct elf_header *ret_header)
 		return r;
 	if (h.type != ET_CORE) {
 		file_msg(&dump->file, "an ELF file of type %u%s, not a core", h.type,
-			 h.type == ET_EXEC || h.type == ET_DYN ? " (a program)" :
-			 h.type == ET_REL ? " (an object or module)" : "");
+			 h.type == ET_EXEC || h.type == ET_DYN ? " (a program)"
+			 : h.type == ET_REL		       ? " (an object or module)"
+							       : "");
 		return -EINVAL;
 	}
 	*ret_header = h;
@@ -123,8 +126,10 @@ static int phnum_read(struct dump *dump, const struct elf_header *h, uint32_t *r
 	if (h->phnum != PN_XNUM)
 		return 0;
 	if (!h->shoff || file_read(&dump->file, h->shoff, raw, sizeof(raw)) < 0) {
-		file_msg(&dump->file, "e_phnum is PN_XNUM, and section header 0 at offset %" PRIu64
-			 " cannot be read", h->shoff);
+		file_msg(&dump->file,
+			 "e_phnum is PN_XNUM, and section header 0 at offset %" PRIu64
+			 " cannot be read",
+			 h->shoff);
 		return -EINVAL;
 	}
 	cursor_skip(&c, offsetof(Elf64_Shdr, sh_info));
@@ -159,17 +164,19 @@ static int load_add(struct dump *dump, uint32_t i, const struct segment *s)
 		return 0;
 	if (__builtin_add_overflow(s->paddr, s->memsz, &end) ||
 	    __builtin_add_overflow(s->off, s->filesz, &end) || s->filesz > s->memsz) {
-		file_msg(&dump->file, "segment %" PRIu32 ": physical address %#" PRIx64
-			 ", %" PRIu64 " bytes in memory, %" PRIu64 " at offset %" PRIu64
-			 " of the file are absurd, ignoring", i, s->paddr, s->memsz, s->filesz,
-			 s->off);
+		file_msg(&dump->file,
+			 "segment %" PRIu32 ": physical address %#" PRIx64 ", %" PRIu64
+			 " bytes in memory, %" PRIu64 " at offset %" PRIu64
+			 " of the file are absurd, ignoring",
+			 i, s->paddr, s->memsz, s->filesz, s->off);
 		return 0;
 	}
 	if (end > dump->file.size) {
 		if (!dump->info.truncated)
-			file_msg(&dump->file, "segment %" PRIu32 ": %" PRIu64
-				 " bytes at offset %" PRIu64 " pass the end of the file (%" PRIu64
-				 " bytes)", i, s->filesz, s->off, dump->file.size);
+			file_msg(&dump->file,
+				 "segment %" PRIu32 ": %" PRIu64 " bytes at offset %" PRIu64
+				 " pass the end of the file (%" PRIu64 " bytes)",
+				 i, s->filesz, s->off, dump->file.size);
 		dump->info.truncated = true;
 	}
 	/* A cut-off part stays mapped: reading it is -EIO and not "left out". */
@@ -197,9 +204,10 @@ static int segments_read(struct dump *dump, const struct elf_header *h, uint32_t
 			break;
 		}
 		if (off < h->phoff || segment_read(dump, off, &s) < 0) {
-			file_msg(&dump->file, "segment header %" PRIu32 " of %" PRIu32
-				 " at offset %" PRIu64 " passes the end of the file (%" PRIu64
-				 " bytes)", i, n, off, dump->file.size);
+			file_msg(&dump->file,
+				 "segment header %" PRIu32 " of %" PRIu32 " at offset %" PRIu64
+				 " passes the end of the file (%" PRIu64 " bytes)",
+				 i, n, off, dump->file.size);
 			dump->info.truncated = true;
 			break;
 		}

@@ -15,7 +15,7 @@
 #define N_BLOCKS 64 /* direct-mapped: 1 MB */
 
 struct file_cache {
-	uint64_t tag[N_BLOCKS]; /* block number + 1, or 0 */
+	uint64_t tag[N_BLOCKS];	 /* block number + 1, or 0 */
 	uint8_t *data[N_BLOCKS]; /* BLOCK_SIZE bytes, made when first used */
 };
 
@@ -54,8 +54,8 @@ int file_init(struct dump_file *file, struct msgs *msgs, const char *path)
 	}
 	r = file_size(fd, &file->raw_size);
 	if (r < 0) {
-		file_msg(file, "%s", r == -ESPIPE ? "is a pipe; a dump must be a file" :
-						    strerror(-r));
+		file_msg(file, "%s",
+			 r == -ESPIPE ? "is a pipe; a dump must be a file" : strerror(-r));
 		close(fd);
 		return r;
 	}

@@ -15,11 +15,11 @@ struct msgs;
  * that a disk error is a return value and not a SIGBUS.
  */
 struct dump_file {
-	const char *name;    /* the path as it was given, for messages; not owned */
-	struct msgs *msgs;   /* while the dump is being opened, else NULL */
+	const char *name;  /* the path as it was given, for messages; not owned */
+	struct msgs *msgs; /* while the dump is being opened, else NULL */
 	int fd;
-	uint64_t raw_size;   /* bytes in the file */
-	uint64_t size;	     /* bytes in the image: raw_size, or where the last record ends */
+	uint64_t raw_size; /* bytes in the file */
+	uint64_t size;	   /* bytes in the image: raw_size, or where the last record ends */
 	bool flattened;
 	bool flat_whole;     /* the end mark was there: what no record wrote is zeros */
 	struct extents flat; /* image offset to file offset */
@@ -27,10 +27,10 @@ struct dump_file {
 };
 
 /* Adds a line that starts with the file's name. */
-#define file_msg(file, fmt, ...) \
-	msgs_add((file)->msgs, "%s: " fmt, (file)->name, ##__VA_ARGS__)
+#define file_msg(file, fmt, ...) msgs_add((file)->msgs, "%s: " fmt, (file)->name, ##__VA_ARGS__)
 
-/* Opens @path, which must outlive @file. 0, or -errno with a line in @msgs; then nothing to undo. */
+/* Opens @path, which must outlive @file. 0, or -errno with a line in @msgs; then nothing to undo.
+ */
 int file_init(struct dump_file *file, struct msgs *msgs, const char *path);
 void file_done(struct dump_file *file);
 

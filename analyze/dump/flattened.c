@@ -20,7 +20,7 @@
 #define FLAT_RECORD_SIZE 16
 #define FLAT_TYPE 1
 #define FLAT_END UINT64_MAX
-/* 24 bytes each. makedumpfile's records are of some 4 MB at most and 4 KB at least. */
+/* Each takes 24 bytes of memory. Makedumpfile's hold about 64 KB and QEMU's 16 KB of data. */
 #define FLAT_MAX_RECORDS (1U << 24)
 
 static const char flat_signature[16] = "makedumpfile";
@@ -47,59 +47,87 @@ static const uint8_t *window_get(struct dump_file *file, struct flat_window *w, 
 	return w->data + (off - w->off);
 }
 
+struct flat_record {
+	uint64_t start, size; /* in the image */
+	bool cut;	      /* the file ends inside it; size is what is left */
+};
+
+/* The record whose header is at @off. 1 a record, 0 none can follow (with a line), 2 the end mark.
+ */
+static int record_read(struct dump_file *file, struct flat_window *window, size_t i, uint64_t off,
+		       struct flat_record *ret_record)
+{
+	struct flat_record rec = { 0 };
+	const uint8_t *p;
+	struct cursor c;
+	uint64_t end;
+
+	if (off > file->raw_size || file->raw_size - off < FLAT_RECORD_SIZE) {
+		file_msg(file,
+			 "flattened record %zu at offset %" PRIu64
+			 " passes the end of the file (%" PRIu64 " bytes); no end mark",
+			 i, off, file->raw_size);
+		return 0;
+	}
+	p = window_get(file, window, off);
+	if (!p) {
+		file_msg(file,
+			 "flattened record %zu at offset %" PRIu64
+			 " cannot be read, ignoring what follows",
+			 i, off);
+		return 0;
+	}
+	c = cursor_make(p, FLAT_RECORD_SIZE);
+	rec.start = cursor_u64_be(&c);
+	rec.size = cursor_u64_be(&c);
+	if (rec.start == FLAT_END && rec.size == FLAT_END)
+		return 2;
+	if (rec.start > INT64_MAX || rec.size > INT64_MAX ||
+	    __builtin_add_overflow(rec.start, rec.size, &end) || end > INT64_MAX) {
+		file_msg(file,
+			 "flattened record %zu at offset %" PRIu64 ": %" PRIu64
+			 " bytes for offset %" PRIu64 " are absurd, ignoring what follows",
+			 i, off, rec.size, rec.start);
+		return 0;
+	}
+	off += FLAT_RECORD_SIZE;
+	if (rec.size > file->raw_size - off) {
+		file_msg(file,
+			 "flattened record %zu at offset %" PRIu64 ": %" PRIu64
+			 " bytes pass the end of the file (%" PRIu64 " bytes)",
+			 i, off - FLAT_RECORD_SIZE, rec.size, file->raw_size);
+		rec.size = file->raw_size - off;
+		rec.cut = true;
+	}
+	*ret_record = rec;
+	return 1;
+}
+
 /* Adds the records up to the end mark. 1 when the mark was there, 0 when not, -errno. */
 static int records_add(struct dump_file *file)
 {
 	struct flat_window window = { 0 };
-	uint64_t off = FLAT_HEADER_SIZE, start, size, end;
+	uint64_t off = FLAT_HEADER_SIZE;
+	int r;
 
-	for (size_t i = 0;; i++) {
-		const uint8_t *p;
-		struct cursor c;
-		int r;
+	for (size_t i = 0; i < FLAT_MAX_RECORDS; i++) {
+		struct flat_record rec;
 
-		if (off > file->raw_size || file->raw_size - off < FLAT_RECORD_SIZE) {
-			file_msg(file, "flattened record %zu at offset %" PRIu64
-				 " passes the end of the file (%" PRIu64 " bytes); no end mark",
-				 i, off, file->raw_size);
-			return 0;
-		}
-		p = window_get(file, &window, off);
-		if (!p) {
-			file_msg(file, "flattened record %zu at offset %" PRIu64
-				 " cannot be read, ignoring what follows", i, off);
-			return 0;
-		}
-		c = cursor_make(p, FLAT_RECORD_SIZE);
-		start = cursor_u64_be(&c);
-		size = cursor_u64_be(&c);
-		if (start == FLAT_END && size == FLAT_END)
-			return 1;
+		r = record_read(file, &window, i, off, &rec);
+		if (r != 1)
+			return r == 2;
 		off += FLAT_RECORD_SIZE;
-		if (start > INT64_MAX || size > INT64_MAX ||
-		    __builtin_add_overflow(start, size, &end) || end > INT64_MAX ||
-		    i == FLAT_MAX_RECORDS) {
-			file_msg(file, "flattened record %zu at offset %" PRIu64 ": %" PRIu64
-				 " bytes for offset %" PRIu64 " are absurd, ignoring what follows",
-				 i, off - FLAT_RECORD_SIZE, size, start);
-			return 0;
-		}
-		if (size > file->raw_size - off) {
-			file_msg(file, "flattened record %zu at offset %" PRIu64 ": %" PRIu64
-				 " bytes pass the end of the file (%" PRIu64 " bytes)",
-				 i, off - FLAT_RECORD_SIZE, size, file->raw_size);
-			size = file->raw_size - off;
-			if (size && extents_add(&file->flat, start, size, off) == -ENOMEM)
-				return -ENOMEM;
-			return 0;
-		}
-		if (size) {
-			r = extents_add(&file->flat, start, size, off);
+		if (rec.size) {
+			r = extents_add(&file->flat, rec.start, rec.size, off);
 			if (r < 0)
 				return r;
 		}
-		off += size;
+		if (rec.cut)
+			return 0;
+		off += rec.size;
 	}
+	file_msg(file, "more than %u flattened records, ignoring the rest", FLAT_MAX_RECORDS);
+	return 0;
 }
 
 int flattened_open(struct dump_file *file)
@@ -115,8 +143,9 @@ int flattened_open(struct dump_file *file)
 		return 0;
 	if (file->raw_size < FLAT_HEADER_SIZE ||
 	    file_read_raw(file, 0, header, sizeof(header)) < 0) {
-		file_msg(file, "is cut off inside the flattened form's header (%" PRIu64
-			 " of %d bytes)", file->raw_size, FLAT_HEADER_SIZE);
+		file_msg(file,
+			 "is cut off inside the flattened form's header (%" PRIu64 " of %d bytes)",
+			 file->raw_size, FLAT_HEADER_SIZE);
 		return -EINVAL;
 	}
 	cursor_skip(&c, sizeof(flat_signature));

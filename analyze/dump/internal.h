@@ -62,8 +62,8 @@ struct dump {
 	struct page_cache *cache;
 	struct dump_cpu *cpus; /* what info.cpus points to */
 	size_t cap_cpus;
-	size_t n_qemu; /* "QEMU" notes so far: the n-th belongs to the n-th CPU */
-	size_t n_notes; /* notes of all kinds so far, for messages */
+	size_t n_qemu;	   /* "QEMU" notes so far: the n-th belongs to the n-th CPU */
+	size_t n_notes;	   /* notes of all kinds so far, for messages */
 	bool process_core; /* a note that only a user process's core has */
 	char *vmcoreinfo;
 	struct dump_range *ranges;

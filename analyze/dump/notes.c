@@ -37,7 +37,7 @@
 #define VMCOREINFO_MAX (1U << 20)
 
 struct note {
-	size_t index; /* among all notes of the dump, for messages */
+	size_t index;		  /* among all notes of the dump, for messages */
 	char name[NOTE_NAME_MAX]; /* cut to fit */
 	uint32_t type;
 	uint64_t off; /* of the descriptor in the image */
@@ -81,9 +81,9 @@ static struct dump_cpu *cpu_add(struct dump *dump)
 static void user_regs_parse(const uint8_t *p, struct regs *regs)
 {
 	static const int8_t order[] = {
-		REG_X86_R15, REG_X86_R14, REG_X86_R13, REG_X86_R12, REG_X86_RBP, REG_X86_RBX,
-		REG_X86_R11, REG_X86_R10, REG_X86_R9,  REG_X86_R8,  REG_X86_RAX, REG_X86_RCX,
-		REG_X86_RDX, REG_X86_RSI, REG_X86_RDI, -1 /* orig_rax */, REG_IP, REG_X86_CS,
+		REG_X86_R15, REG_X86_R14, REG_X86_R13, REG_X86_R12,	  REG_X86_RBP, REG_X86_RBX,
+		REG_X86_R11, REG_X86_R10, REG_X86_R9,  REG_X86_R8,	  REG_X86_RAX, REG_X86_RCX,
+		REG_X86_RDX, REG_X86_RSI, REG_X86_RDI, -1 /* orig_rax */, REG_IP,      REG_X86_CS,
 		REG_FLAGS,   REG_SP,	  REG_X86_SS,
 	};
 	struct cursor c = cursor_make(p, PRSTATUS_REGS_SIZE);
@@ -105,7 +105,8 @@ static int prstatus_parse(struct dump *dump, const struct note *note, const uint
 	struct cursor c;
 
 	if (dump->info.n_cpus == MAX_CPUS) {
-		file_msg(&dump->file, "more than %d NT_PRSTATUS notes, ignoring the rest", MAX_CPUS);
+		file_msg(&dump->file, "more than %d NT_PRSTATUS notes, ignoring the rest",
+			 MAX_CPUS);
 		return 0;
 	}
 	cpu = cpu_add(dump);
@@ -113,7 +114,8 @@ static int prstatus_parse(struct dump *dump, const struct note *note, const uint
 		return -ENOMEM;
 	if (len < PRSTATUS_REGS + PRSTATUS_REGS_SIZE) {
 		file_msg(&dump->file,
-			 "note %zu: NT_PRSTATUS of %" PRIu64 " bytes where x86-64 has 336, ignoring",
+			 "note %zu: NT_PRSTATUS of %" PRIu64
+			 " bytes where x86-64 has 336, ignoring",
 			 note->index, note->size);
 		return 0;
 	}
@@ -147,8 +149,10 @@ static void qemu_parse(struct dump *dump, const struct note *note, const uint8_t
 	version = cursor_u32(&c);
 	if (version != 1 || len < QEMU_STATE_SIZE) {
 		file_msg(&dump->file,
-			 "note %zu: QEMU state of version %" PRIu32 ", %" PRIu64 " bytes, is unknown,"
-			 " ignoring", note->index, version, note->size);
+			 "note %zu: QEMU state of version %" PRIu32 ", %" PRIu64
+			 " bytes, is unknown,"
+			 " ignoring",
+			 note->index, version, note->size);
 		return;
 	}
 	cursor_skip(&c, 4 + 18 * 8); /* size, general registers, rip, rflags */
@@ -207,7 +211,8 @@ int vmcoreinfo_read(struct dump *dump, uint64_t off, uint64_t size)
 	if (dump->vmcoreinfo || !size)
 		return 0;
 	if (off > dump->file.size || size > dump->file.size - off) {
-		file_msg(&dump->file, "VMCOREINFO of %" PRIu64 " bytes at offset %" PRIu64
+		file_msg(&dump->file,
+			 "VMCOREINFO of %" PRIu64 " bytes at offset %" PRIu64
 			 " passes the end of the file (%" PRIu64 " bytes), ignoring",
 			 size, off, dump->file.size);
 		return 0;
@@ -277,8 +282,9 @@ static int note_read(struct dump *dump, uint64_t off, uint64_t end, struct note 
 	size_t len;
 
 	if (file_read_cached(&dump->file, off, header, sizeof(header)) < 0) {
-		file_msg(&dump->file, "note %zu at offset %" PRIu64
-			 " cannot be read, ignoring what follows", note.index, off);
+		file_msg(&dump->file,
+			 "note %zu at offset %" PRIu64 " cannot be read, ignoring what follows",
+			 note.index, off);
 		return -EINVAL;
 	}
 	name_size = cursor_u32(&c);
@@ -286,20 +292,23 @@ static int note_read(struct dump *dump, uint64_t off, uint64_t end, struct note 
 	note.type = cursor_u32(&c);
 	off += sizeof(header);
 	if (padded(name_size) > end - off) {
-		file_msg(&dump->file, "note %zu: name of %" PRIu32
-			 " bytes passes the end of the segment", note.index, name_size);
+		file_msg(&dump->file,
+			 "note %zu: name of %" PRIu32 " bytes passes the end of the segment",
+			 note.index, name_size);
 		return -EINVAL;
 	}
 	len = name_size < sizeof(note.name) - 1 ? name_size : sizeof(note.name) - 1;
 	if (file_read_cached(&dump->file, off, note.name, len) < 0) {
-		file_msg(&dump->file, "note %zu at offset %" PRIu64
-			 " cannot be read, ignoring what follows", note.index, off);
+		file_msg(&dump->file,
+			 "note %zu at offset %" PRIu64 " cannot be read, ignoring what follows",
+			 note.index, off);
 		return -EINVAL;
 	}
 	off += padded(name_size);
 	if (note.size > end - off) {
-		file_msg(&dump->file, "note %zu: descriptor of %" PRIu64
-			 " bytes passes the end of the segment", note.index, note.size);
+		file_msg(&dump->file,
+			 "note %zu: descriptor of %" PRIu64 " bytes passes the end of the segment",
+			 note.index, note.size);
 		return -EINVAL;
 	}
 	note.off = off;
@@ -314,9 +323,10 @@ int notes_read(struct dump *dump, uint64_t off, uint64_t size)
 	int r;
 
 	if (__builtin_add_overflow(off, size, &end) || end > dump->file.size) {
-		file_msg(&dump->file, "notes of %" PRIu64 " bytes at offset %" PRIu64
-			 " pass the end of the file (%" PRIu64 " bytes)", size, off,
-			 dump->file.size);
+		file_msg(&dump->file,
+			 "notes of %" PRIu64 " bytes at offset %" PRIu64
+			 " pass the end of the file (%" PRIu64 " bytes)",
+			 size, off, dump->file.size);
 		end = dump->file.size;
 	}
 	while (off < end && end - off >= NOTE_HEADER_SIZE) {

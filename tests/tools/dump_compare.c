@@ -99,8 +99,8 @@ static bool dumps_compare(const char *a, const char *b, bool strict)
 	for (uint64_t pa = 0; pa < (max[0] > max[1] ? max[0] : max[1]); pa += PAGE)
 		page_compare(dumps, names, pa, &c);
 	printf("%s, %s: %" PRIu64 " pages the same, %" PRIu64 " different, %" PRIu64
-	       " unreadable, %" PRIu64 " and %" PRIu64 " in one only\n", a, b, c.same, c.different,
-	       c.unreadable, c.only[0], c.only[1]);
+	       " unreadable, %" PRIu64 " and %" PRIu64 " in one only\n",
+	       a, b, c.same, c.different, c.unreadable, c.only[0], c.only[1]);
 	for (int i = 0; i < 2; i++)
 		dump_free(dumps[i]);
 	return c.same && !c.different && !c.unreadable && !(strict && (c.only[0] || c.only[1]));

@@ -57,8 +57,8 @@ static void corpus_flat(const char *name, const struct buf *image)
 int main(int argc, char **argv)
 {
 	static const struct fixture_page pages[] = {
-		{ 0, PAGE_TEXT }, { 1, PAGE_ZERO }, { 2, PAGE_EXCLUDED }, { 3, PAGE_ZERO },
-		{ 4100, PAGE_TEXT },
+		{ 0, PAGE_TEXT }, { 1, PAGE_ZERO },    { 2, PAGE_EXCLUDED },
+		{ 3, PAGE_ZERO }, { 4100, PAGE_TEXT },
 	};
 	static const struct {
 		unsigned int compression;

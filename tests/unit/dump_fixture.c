@@ -78,11 +78,10 @@ void buf_poke(struct buf *buf, size_t off, uint64_t v, size_t bytes)
 
 /* Pages in several rank groups of 4096 bits, at both ends of them and in the middle. */
 static const struct fixture_page default_pages[] = {
-	{ 0, PAGE_TEXT },      { 1, PAGE_NOISE },     { 2, PAGE_ZERO },
-	{ 3, PAGE_EXCLUDED },  { 4, PAGE_TEXT },      { 63, PAGE_TEXT },
-	{ 64, PAGE_ZERO },     { 65, PAGE_EXCLUDED }, { 4095, PAGE_TEXT },
-	{ 4096, PAGE_TEXT },   { 5000, PAGE_NOISE },  { 8191, PAGE_EXCLUDED },
-	{ 8192, PAGE_TEXT },   { 20000, PAGE_TEXT },
+	{ 0, PAGE_TEXT },    { 1, PAGE_NOISE },	   { 2, PAGE_ZERO },	 { 3, PAGE_EXCLUDED },
+	{ 4, PAGE_TEXT },    { 63, PAGE_TEXT },	   { 64, PAGE_ZERO },	 { 65, PAGE_EXCLUDED },
+	{ 4095, PAGE_TEXT }, { 4096, PAGE_TEXT },  { 5000, PAGE_NOISE }, { 8191, PAGE_EXCLUDED },
+	{ 8192, PAGE_TEXT }, { 20000, PAGE_TEXT },
 };
 
 static const char default_vmcoreinfo[] = "OSRELEASE=6.1.0-test\n"
@@ -403,7 +402,8 @@ void fixture_elf(const struct fixture *f, struct buf *ret_image)
 	data_off += notes.n;
 	for (size_t i = 0, n; i < f->n_pages; i += n) {
 		n = segment_pages(f, i, &dumped);
-		phdr_put(&image, PT_LOAD, data_off, f->pages[i].pfn * PAGE, dumped * PAGE, n * PAGE);
+		phdr_put(&image, PT_LOAD, data_off, f->pages[i].pfn * PAGE, dumped * PAGE,
+			 n * PAGE);
 		data_off += dumped * PAGE;
 	}
 	buf_put(&image, notes.p, notes.n);

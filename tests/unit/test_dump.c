@@ -79,9 +79,12 @@ static void check_borders(struct dump *dump, const struct fixture *f)
 static void check_ranges(struct dump *dump)
 {
 	static const struct dump_range want[] = {
-		{ 0, 5 * PAGE },		{ 63 * PAGE, 66 * PAGE },
-		{ 4095 * PAGE, 4097 * PAGE },	{ 5000 * PAGE, 5001 * PAGE },
-		{ 8191 * PAGE, 8193 * PAGE },	{ 20000 * PAGE, 20001 * PAGE },
+		{ 0, 5 * PAGE },
+		{ 63 * PAGE, 66 * PAGE },
+		{ 4095 * PAGE, 4097 * PAGE },
+		{ 5000 * PAGE, 5001 * PAGE },
+		{ 8191 * PAGE, 8193 * PAGE },
+		{ 20000 * PAGE, 20001 * PAGE },
 	};
 	const struct dump_range *ranges;
 
@@ -219,8 +222,9 @@ static void test_kdump_each_version(void **state)
 static void test_kdump_high_memory(void **state)
 {
 	static const struct fixture_page pages[] = {
-		{ 1, PAGE_TEXT }, { 0xfffff, PAGE_TEXT }, { 0x1000000, PAGE_TEXT },
-		{ 0x1000001, PAGE_EXCLUDED }, { 0x1234567, PAGE_NOISE },
+		{ 1, PAGE_TEXT },	   { 0xfffff, PAGE_TEXT },
+		{ 0x1000000, PAGE_TEXT },  { 0x1000001, PAGE_EXCLUDED },
+		{ 0x1234567, PAGE_NOISE },
 	};
 	struct fixture f = fixture_default();
 	struct dump *dump;

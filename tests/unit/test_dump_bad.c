@@ -22,7 +22,7 @@
 #define KDUMP_SUB PAGE
 #define KDUMP_BITMAPS (2 * PAGE)
 #define KDUMP_DESCS (4 * PAGE)
-#define ELF_PHDR(n) (64 + (n) * 56)
+#define ELF_PHDR(n) (64 + (n)*56)
 
 /* Opens @image and wants @want and a line with @message (or none); returns the dump, or NULL. */
 static struct dump *open_want(const struct buf *image, int want, const char *message)
@@ -78,15 +78,19 @@ static void test_kdump_headers(void **state)
 		{ KDUMP_BLOCK_SIZE, 65536, 4, -EINVAL, "block size of 65536 bytes" },
 		{ KDUMP_BLOCK_SIZE, -1ULL, 4, -EINVAL, "block size of 4294967295 bytes" },
 		{ KDUMP_SUB_SIZE, 0, 4, -EINVAL, "sub-header of 0 blocks" },
-		{ KDUMP_SUB_SIZE, -1ULL, 4, 0, "bitmaps of 8192 bytes at offset 17592186044416 pass" },
+		{ KDUMP_SUB_SIZE, -1ULL, 4, 0,
+		  "bitmaps of 8192 bytes at offset 17592186044416 pass" },
 		{ KDUMP_BITMAP_BLOCKS, 0, 4, 0, "max_mapnr of 20001 pages is more than the 0" },
 		{ KDUMP_BITMAP_BLOCKS, 3, 4, -EINVAL, "bitmaps of 3 blocks" },
 		{ KDUMP_BITMAP_BLOCKS, 0xfffffffe, 4, 0, "bitmaps of 17592186036224 bytes at" },
 		{ KDUMP_SUB + 12, 1, 4, -ENOTSUP, "one part of a split dump, pages 0 to 7" },
-		{ KDUMP_SUB + 32, -1ULL, 8, 0, "VMCOREINFO of 86 bytes at offset 18446744073709551615" },
+		{ KDUMP_SUB + 32, -1ULL, 8, 0,
+		  "VMCOREINFO of 86 bytes at offset 18446744073709551615" },
 		{ KDUMP_SUB + 40, 1ULL << 40, 8, 0, "VMCOREINFO of 1099511627776 bytes at" },
-		{ KDUMP_SUB + 48, -1ULL, 8, 0, "notes of 1068 bytes at offset 18446744073709551615" },
-		{ KDUMP_SUB + 56, -1ULL, 8, 0, "notes of 18446744073709551615 bytes at offset 4200" },
+		{ KDUMP_SUB + 48, -1ULL, 8, 0,
+		  "notes of 1068 bytes at offset 18446744073709551615" },
+		{ KDUMP_SUB + 56, -1ULL, 8, 0,
+		  "notes of 18446744073709551615 bytes at offset 4200" },
 		{ KDUMP_SUB + 56, 0, 8, 0, NULL },
 		{ KDUMP_SUB + 96, -1ULL, 8, 0, "max_mapnr of 18446744073709551615 pages" },
 		{ KDUMP_SUB + 96, 0, 8, 0, NULL },
@@ -122,7 +126,8 @@ static void test_elf_headers(void **state)
 		{ ELF_PHDR(0) + 32, -1ULL, 8, 0, "notes of 18446744073709551615 bytes" },
 		{ ELF_PHDR(0) + 8, -1ULL, 8, 0, "bytes at offset 18446744073709551615" },
 		{ ELF_PHDR(1) + 8, -1ULL, 8, 0, "segment 1: physical address 0, 16384 bytes" },
-		{ ELF_PHDR(1) + 8, 1ULL << 40, 8, 0, "segment 1: 12288 bytes at offset 1099511627776" },
+		{ ELF_PHDR(1) + 8, 1ULL << 40, 8, 0,
+		  "segment 1: 12288 bytes at offset 1099511627776" },
 		{ ELF_PHDR(1) + 24, -2ULL, 8, 0, "segment 1: physical address 0xfffffffffffffffe" },
 		{ ELF_PHDR(1) + 32, -1ULL, 8, 0, "segment 1: physical address 0, 16384 bytes" },
 		{ ELF_PHDR(1) + 40, 1, 8, 0, "12288 at offset" },
@@ -144,10 +149,10 @@ static void test_elf_headers(void **state)
 static void test_kdump_descriptors(void **state)
 {
 	static const struct change changes[] = {
-		{ KDUMP_DESCS, 0, 8, -EIO, NULL },		 /* no space left to write it */
+		{ KDUMP_DESCS, 0, 8, -EIO, NULL }, /* no space left to write it */
 		{ KDUMP_DESCS, -1ULL, 8, -EIO, "passes" },
 		{ KDUMP_DESCS, 1ULL << 45, 8, -EIO, "passes" },
-		{ KDUMP_DESCS, 100, 8, -EIO, NULL },		 /* not its data */
+		{ KDUMP_DESCS, 100, 8, -EIO, NULL }, /* not its data */
 		{ KDUMP_DESCS + 8, 0, 4, -EIO, NULL },
 		{ KDUMP_DESCS + 8, 1, 4, -EIO, NULL },
 		{ KDUMP_DESCS + 8, PAGE + 1, 4, -EIO, NULL },
@@ -334,12 +339,9 @@ static void test_process_core(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kdump_headers),
-		cmocka_unit_test(test_elf_headers),
-		cmocka_unit_test(test_kdump_descriptors),
-		cmocka_unit_test(test_kdump_damaged_data),
-		cmocka_unit_test(test_every_prefix),
-		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_kdump_headers),	  cmocka_unit_test(test_elf_headers),
+		cmocka_unit_test(test_kdump_descriptors), cmocka_unit_test(test_kdump_damaged_data),
+		cmocka_unit_test(test_every_prefix),	  cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_process_core),
 	};
 

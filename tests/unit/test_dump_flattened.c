@@ -150,7 +150,8 @@ static void test_bad_records(void **state)
 	flat_end_put(&file);
 	assert_int_equal(open_flat(&file, "flattened form of unknown type 2"), -ENOTSUP);
 	file.n = 100;
-	assert_int_equal(open_flat(&file, "is cut off inside the flattened form's header"), -EINVAL);
+	assert_int_equal(open_flat(&file, "is cut off inside the flattened form's header"),
+			 -EINVAL);
 	buf_done(&file);
 
 	flat_header_put(&file, 1);
@@ -202,7 +203,8 @@ static void test_extents_against_array(void **state)
 		for (size_t i = 0; i < map.n; i++) {
 			covered += map.v[i].size;
 			if (i)
-				assert_true(map.v[i - 1].start + map.v[i - 1].size <= map.v[i].start);
+				assert_true(map.v[i - 1].start + map.v[i - 1].size <=
+					    map.v[i].start);
 		}
 		for (uint64_t at = 0; at < SPACE; at++) {
 			const struct extent *e = extents_find(&map, at);
