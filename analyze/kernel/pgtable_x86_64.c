@@ -183,50 +183,65 @@ int kernel_translate(struct kernel *kernel, uint64_t va, uint64_t *ret_pa)
 	return translate_run(kernel, va, ret_pa, &run);
 }
 
+#define IMAGE_STRETCHES ((KERNEL_MAP_END - KERNEL_MAP_START) >> PMD_SHIFT)
+#define NO_BASE UINT64_MAX
+
+/* phys_base as the mapping of the 2 MiB at @va implies it; NO_BASE when nothing is mapped there. */
+static int stretch_base(struct kernel *kernel, uint64_t va, uint64_t *ret_base)
+{
+	uint64_t mask = ENTRY_ADDRESS & ~kernel->tlb->encryption_mask, pa, entry = 0;
+	bool is_page;
+	int r = walk_to_pmd(kernel, va, &pa, &is_page), i;
+
+	if (r == 0 && !is_page) {
+		for (i = 0, r = -EFAULT; i < 512 && r == -EFAULT; i++)
+			r = entry_read(kernel, pa, (uint64_t)i << PAGE_SHIFT, PAGE_SHIFT, &entry);
+		pa = (entry & mask) - ((uint64_t)(i - 1) << PAGE_SHIFT);
+	} else if (r < 0 && r != -EFAULT) {
+		return -ENODATA;
+	}
+	*ret_base = r < 0 ? NO_BASE : pa - (va - KERNEL_MAP_START);
+	return 0;
+}
+
 /*
  * The kernel maps its image as one stretch, physically contiguous (arch/x86/kernel/head64.c:
  * __startup_64() and cleanup_highmap() unmap the rest of the window), perhaps with holes where init
- * memory was freed. Anything else is not the page table of a kernel.
+ * memory was freed. So most entries must agree; a few may not, since memory corruption is one of
+ * the things that dumps are taken for.
  */
 int translate_find_image(struct kernel *kernel, uint64_t *ret_start, uint64_t *ret_end,
 			 uint64_t *ret_phys_base)
 {
-	uint64_t start = 0, end = 0, base = 0, mapped = 0;
+	uint64_t bases[IMAGE_STRETCHES], base = NO_BASE;
+	size_t mapped = 0, agree = 0, votes = 0, first = 0, last = 0;
 
-	for (uint64_t va = KERNEL_MAP_START; va < KERNEL_MAP_END; va += 1ULL << PMD_SHIFT) {
-		uint64_t mask = ENTRY_ADDRESS & ~kernel->tlb->encryption_mask;
-		uint64_t pa, entry, this_base;
-		bool is_page;
-		int r = walk_to_pmd(kernel, va, &pa, &is_page);
+	for (size_t i = 0; i < IMAGE_STRETCHES; i++) {
+		int r = stretch_base(kernel, KERNEL_MAP_START + ((uint64_t)i << PMD_SHIFT), &bases[i]);
 
-		if (r == -EFAULT)
-			continue;
 		if (r < 0)
-			return -ENODATA;
-		if (!is_page) {
-			int i;
-
-			for (i = 0, r = -EFAULT; i < 512 && r == -EFAULT; i++)
-				r = entry_read(kernel, pa, (uint64_t)i << PAGE_SHIFT, PAGE_SHIFT,
-					       &entry);
-			if (r < 0)
-				continue;
-			pa = (entry & mask) - ((uint64_t)(i - 1) << PAGE_SHIFT);
-		}
-		this_base = pa - (va - KERNEL_MAP_START);
-		if (!end) {
-			start = va;
-			base = this_base;
-		} else if (this_base != base) {
-			return -EINVAL;
-		}
-		end = va + (1ULL << PMD_SHIFT);
-		mapped += 1ULL << PMD_SHIFT;
+			return r;
+		if (bases[i] == NO_BASE)
+			continue;
+		mapped++;
+		/* The majority's vote (Boyer and Moore). */
+		if (!votes)
+			base = bases[i];
+		votes += bases[i] == base ? 1 : -1;
 	}
-	if (mapped < 4ULL << 20)
+	for (size_t i = 0; i < IMAGE_STRETCHES && mapped; i++) {
+		if (bases[i] != base)
+			continue;
+		if (!agree++)
+			first = i;
+		last = i;
+	}
+	if (agree < 2)
 		return -EFAULT;
-	*ret_start = start;
-	*ret_end = end;
+	if (agree < mapped - mapped / 8)
+		return -EINVAL;
+	*ret_start = KERNEL_MAP_START + ((uint64_t)first << PMD_SHIFT);
+	*ret_end = KERNEL_MAP_START + ((uint64_t)(last + 1) << PMD_SHIFT);
 	*ret_phys_base = base;
 	return 0;
 }

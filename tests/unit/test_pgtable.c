@@ -299,11 +299,21 @@ static void test_find_image(void **state)
 	assert_true(start == 0xffffffff8ca00000 && end == 0xffffffff8dc00000);
 	assert_true(base == 0x3a600000 - 0x0ca00000);
 
-	/* Not contiguous: not a kernel's image. */
-	fake_map(&f->t, 0xffffffff90000000, 0x1000000, 21);
+	/* One stray entry is damage. */
+	start = end = base = 1;
+	fake_map(&f->t, 0xffffffff80000000, 0x1000000, 21);
+	translate_setup(&f->kernel, TOP, false, 0);
+	assert_int_equal(translate_find_image(&f->kernel, &start, &end, &base), 0);
+	assert_true(start == 0xffffffff8ca00000 && end == 0xffffffff8dc00000);
+	assert_true(base == 0x3a600000 - 0x0ca00000);
+
+	/* Several: not a kernel's image. */
+	start = 1;
+	fake_map(&f->t, 0xffffffff80800000, 0x2000000, 21);
+	fake_map(&f->t, 0xffffffff90000000, 0x3000000, 21);
 	translate_setup(&f->kernel, TOP, false, 0);
 	assert_int_equal(translate_find_image(&f->kernel, &start, &end, &base), -EINVAL);
-	assert_true(start == 0xffffffff8ca00000);
+	assert_true(start == 1);
 }
 
 /* A phys_base below zero: the image lies lower in physical memory than its link address says. */
