@@ -57,8 +57,8 @@ struct frame {
 	bool code_read;
 	const struct held_call *held;
 	uint32_t n_held;
-	const char *callee;   /* what the call at a return address calls directly, NULL unknown */
-	uint64_t callee_lock; /* the lock it passes when that is a lock call, 0 unknown */
+	const char *callee;   /* lock function that the call at a return address calls, or NULL */
+	uint64_t callee_lock; /* the lock that it passes, 0 unknown */
 	const struct regs *saved; /* callee-saved registers as this function has them, or NULL */
 };
 

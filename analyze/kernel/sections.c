@@ -508,11 +508,11 @@ static int frame_set_held(struct sections *s, struct arena *arena, struct frame 
 	return 0;
 }
 
-/* The target of the direct call that a return address follows. */
+/* The lock function that the direct call before a return address calls. */
 static void frame_set_callee(struct sections *s, struct frame *frame)
 {
+	const struct target *target;
 	uint8_t code[5];
-	struct symbol symbol;
 	int32_t rel;
 
 	if (frame->interrupted || frame->regs || frame->offset < sizeof(code) ||
@@ -520,9 +520,9 @@ static void frame_set_callee(struct sections *s, struct frame *frame)
 	    code[0] != 0xe8)
 		return;
 	memcpy(&rel, code + 1, sizeof(rel));
-	if (kernel_symbol_at(s->kernel, frame->address + (uint64_t)(int64_t)rel, &symbol) == 0 &&
-	    symbol.address == frame->address + (uint64_t)(int64_t)rel)
-		frame->callee = symbol.name;
+	target = target_find(s, frame->address + (uint64_t)(int64_t)rel);
+	if (target)
+		frame->callee = target->name;
 }
 
 int sections_annotate(struct sections *s, struct arena *arena, struct stack *stack)
