@@ -17,7 +17,7 @@ struct vmcoreinfo;
 
 /* Means given on the command line beside the dump; each may be NULL. */
 struct kernel_options {
-	const char *vmlinux;	/* ELF vmlinux or a compressed bzImage-free vmlinux (.gz/.xz/.zst) */
+	const char *vmlinux;	/* ELF vmlinux or .debug, also .gz/.xz/.zst, or a bzImage (build-id) */
 	const char *system_map; /* System.map */
 };
 
