@@ -78,6 +78,25 @@ $(tool_bin): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/libholdup
 .PHONY: tools
 tools: $(tool_bin)
 
+# Fuzz targets, each with a main() that replays files; tests/fuzz/replay.py runs them.
+fuzz_bin = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(fuzz_bin): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o \
+				    $(BUILD)/libholdup.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+.PHONY: fuzz-build fuzz-search
+fuzz-build: $(fuzz_bin)
+
+# make fuzz-search NAME=dump SECONDS=60: new inputs by clang's libFuzzer, kept in build/fuzz/NAME.
+SECONDS = 60
+fuzz-search:
+	$(Q)mkdir -p build/fuzz/$(NAME)
+	$(Q)clang -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+		$(filter-out -f% -W%,$(required)) -fno-strict-aliasing -o build/fuzz/fuzz_$(NAME) \
+		tests/fuzz/fuzz_$(NAME).c $(lib_src) $(LIBS)
+	$(Q)build/fuzz/fuzz_$(NAME) -max_total_time=$(SECONDS) -max_len=40000 \
+		-artifact_prefix=build/fuzz/ build/fuzz/$(NAME) tests/fuzz/corpus/$(NAME)
+
 # The parts that need more than the build: each installs what it lacks first.
 .PHONY: check demo unit fuzz vmcheck bench
 check:
