@@ -11,10 +11,10 @@
 #include "kernel/printk.h"
 
 #define FAKE_PRB 0xffffffff82000000ULL
-#define FAKE_DESCS (FAKE_PRB + 0x1000)
-#define FAKE_INFOS (FAKE_PRB + 0x3000)
-#define FAKE_TEXT (FAKE_PRB + 0x8000)
-#define FAKE_IMAGE_SIZE 0x10000u
+#define FAKE_DESCS (FAKE_PRB + 0x100)
+#define FAKE_INFOS (FAKE_PRB + 0x1000)
+#define FAKE_TEXT (FAKE_PRB + 0x4000)
+#define FAKE_IMAGE_SIZE 0x6000u
 
 /* As in 6.1: offsets in struct printk_ringbuffer, prb_desc and printk_info. */
 static const struct printk_ring_layout fake_ring_layout = {
