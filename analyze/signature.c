@@ -60,7 +60,7 @@ void signature_make(const struct snapshot *snapshot, struct verdict *v)
 	feed(state, lock_kind_name(v->lock_kind));
 	/* Functions, each once and in an order of their own: how many wait, and where, varies. */
 	for (uint32_t i = 0; i < v->n_waiters && n < SIGNED_FUNCTIONS; i++) {
-		bool seen = !v->waiters[i].function || v->waiters[i].lock != v->lock;
+		bool seen = !v->waiters[i].function || v->waiters[i].behind;
 
 		for (unsigned int k = 0; k < n && !seen; k++)
 			seen = function_same(functions[k], v->waiters[i].function);

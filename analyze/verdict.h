@@ -62,6 +62,7 @@ struct party {
 	const char *acquired_in; /* holder: the function that took the lock */
 	uint64_t time_ns;     /* waited or held; SNAPSHOT_NO_TIME unknown */
 	uint32_t lock;	      /* waiter: index in snapshot->locks of what it waits for, or NONE */
+	bool behind;	      /* waiter: not for the holder itself, but for others who wait for it */
 	uint32_t snapshot_cpu, snapshot_task; /* indexes, SNAPSHOT_NONE */
 	uint32_t frame;	      /* index in its stack of the frame that @function names */
 };

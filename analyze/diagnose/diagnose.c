@@ -141,6 +141,8 @@ static int add_waiters(const struct diagnosis *d, const struct lockup *lockup, s
 			if (!slot)
 				return -ENOMEM;
 			*slot = waiter_party(d, &lockup->groups[i]->waiters[k]);
+			slot->behind = lockup->groups[i] != lockup->root &&
+				       lockup->groups[i]->holder.actor != lockup->culprit;
 			if (!lockup->groups[i]->waiters[k].actor->sleeping)
 				continue;
 			task = ARENA_APPEND(v->arena, v->graph_tasks, v->n_graph_tasks);

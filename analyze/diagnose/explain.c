@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "diagnose/explain.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "diagnose/primitives.h"
 
@@ -51,23 +52,15 @@ static const char *function_text(struct arena *arena, const char *function, cons
 	return module ? arena_printf(arena, "%s [%s]", function, module) : function;
 }
 
-static const char *mode_text(int write)
-{
-	return write == 1 ? ", for writing" : write == 0 ? ", for reading" : "";
-}
-
-const char *explain_lock(struct arena *arena, const struct snapshot *snapshot,
-			 const struct verdict *verdict)
+const char *explain_lock(struct arena *arena, const struct verdict *verdict)
 {
 	const char *kind = lock_kind_name(verdict->lock_kind);
 
 	if (verdict->lock_name)
-		return arena_printf(arena, "%s (%s%s)", verdict->lock_name, kind,
-				    mode_text(verdict->lock_write));
+		return arena_printf(arena, "%s (%s)", verdict->lock_name, kind);
 	if (verdict->lock_address)
-		return arena_printf(arena, "the %s at %" PRIx64 "%s", kind, verdict->lock_address,
-				    mode_text(verdict->lock_write));
-	return arena_printf(arena, "a %s%s", kind, mode_text(verdict->lock_write));
+		return arena_printf(arena, "the %s at %" PRIx64, kind, verdict->lock_address);
+	return arena_printf(arena, "a %s", kind);
 }
 
 int explain_holder(const struct snapshot *snapshot, const struct group *group,
@@ -167,91 +160,159 @@ int explain_unknown_holder(const struct snapshot *snapshot, const struct actors 
 			     actor_pid(snapshot, c->actor)));
 }
 
+/* "7 CPUs wait in ip_set_add", "task a (pid 5) waits in f, 2 tasks in g; 3 more wait behind them" */
 static const char *waiters_text(struct arena *arena, const struct verdict *v)
 {
-	const struct party *first = &v->waiters[0];
-	uint32_t same = 0, cpus = 0, rest;
-	const char *who, *text;
+	const char *text = NULL;
+	uint32_t told = 0, direct = 0, groups = 0;
 
-	for (uint32_t i = 0; i < v->n_waiters; i++)
-		if (function_same(v->waiters[i].function, first->function)) {
-			same++;
-			cpus += v->waiters[i].cpu != SNAPSHOT_NONE;
-		}
-	rest = v->n_waiters - same;
-	if (same == 1)
-		who = explain_party(arena, first);
-	else
-		who = arena_printf(arena, "%u %s", same, cpus == same ? "CPUs" : "tasks");
-	text = arena_printf(arena, "%s wait%s in %s", who, same == 1 ? "s" : "",
-			    function_text(arena, first->function, first->module));
-	if (text && rest)
-		text = arena_printf(arena, "%s, and %u other%s elsewhere", text, rest,
-				    rest == 1 ? "" : "s");
+	for (uint32_t i = 0; i < v->n_waiters; i++) {
+		const struct party *first = &v->waiters[i];
+		uint32_t same = 0, cpus = 0;
+		bool seen = false;
+		const char *who;
+
+		if (first->behind)
+			continue;
+		direct++;
+		for (uint32_t k = 0; k < i; k++)
+			seen |= !v->waiters[k].behind &&
+				function_same(v->waiters[k].function, first->function);
+		if (seen || groups == 2)
+			continue;
+		groups++;
+		for (uint32_t k = i; k < v->n_waiters; k++)
+			if (k == i || (!v->waiters[k].behind &&
+				       function_same(v->waiters[k].function, first->function))) {
+				same++;
+				cpus += v->waiters[k].cpu != SNAPSHOT_NONE;
+			}
+		told += same;
+		who = same == 1 ? explain_party(arena, first) :
+				  arena_printf(arena, "%u %s", same, cpus == same ? "CPUs" : "tasks");
+		text = arena_printf(arena, "%s%s%s%s in %s", text ? text : "", text ? ", " : "", who,
+				    text ? "" : same == 1 ? " waits" : " wait",
+				    function_text(arena, first->function, first->module));
+		if (!text)
+			return NULL;
+	}
+	if (text && direct > told)
+		text = arena_printf(arena, "%s, and %u more elsewhere", text, direct - told);
+	if (text && v->n_waiters > direct)
+		text = arena_printf(arena, "%s; %u more wait%s behind", text, v->n_waiters - direct,
+				    v->n_waiters - direct == 1 ? "s" : "");
 	return text;
 }
 
 static const char *cycle_text(struct arena *arena, const struct snapshot *snapshot,
 			      const struct verdict *v)
 {
-	const char *text = "Deadlock, a cycle: ";
+	const char *text = "deadlock, a cycle: ";
 
 	for (uint32_t i = 0; i < v->n_cycle; i++) {
 		const struct edge *e = &v->cycle[i];
-		const char *name = e->lock < snapshot->n_locks ? snapshot->locks[e->lock].name :
-								 NULL;
+		const struct lock *lock =
+			e->lock < snapshot->n_locks ? &snapshot->locks[e->lock] : NULL;
+		const char *name = lock && lock->name ? lock->name :
+				   lock ? arena_printf(arena, "the %s at %" PRIx64,
+						       lock_kind_name(lock->kind), lock->address) :
+					  "a lock";
 
-		text = arena_printf(arena, "%s%s%s waits in %s for %s, held by %s", text,
+		text = arena_printf(arena, "%s%s%s waits in %s for %s, held by %s in %s", text,
 				    i ? "; " : "", explain_party(arena, &e->waiter),
-				    e->waiter.function ? e->waiter.function : "?",
-				    name ? name : "a lock without a name",
-				    explain_party(arena, &e->holder));
+				    e->waiter.function ? e->waiter.function : "?", name,
+				    explain_party(arena, &e->holder),
+				    e->holder.acquired_in ? e->holder.acquired_in :
+				    e->holder.function	  ? e->holder.function :
+							    "?");
 		if (!text)
 			return NULL;
 	}
-	return arena_printf(arena, "%s.", text);
+	return text;
+}
+
+static const char *how_held(const struct snapshot *snapshot, const struct verdict *v)
+{
+	const struct lock *lock = v->lock < snapshot->n_locks ? &snapshot->locks[v->lock] : NULL;
+
+	if (!lock || lock->writer < 0)
+		return "";
+	return lock->writer ? " for writing" : " for reading";
+}
+
+/* The sentence without its full stop, for a lockup with a holder and no deadlock. */
+static const char *held_up_text(struct arena *arena, const struct snapshot *snapshot,
+				const struct verdict *v, const char *wait)
+{
+	const char *lock = explain_lock(arena, v);
+	const char *who = explain_party(arena, &v->holder);
+	const char *where = function_text(arena, v->holder.function, v->holder.module);
+	const char *acquired = v->holder.acquired_in &&
+					       !function_same(v->holder.acquired_in, v->holder.function) ?
+				       arena_printf(arena, ", taken in %s", v->holder.acquired_in) :
+				       "";
+	const char *sep = wait ? "; " : "";
+
+	wait = wait ? wait : "";
+	switch (v->lock_kind) {
+	case LOCK_UNKNOWN:
+		return arena_printf(arena, "%s runs on and on in %s and holds no lock that others "
+				    "wait for%s%s", who, where, sep, wait);
+	case LOCK_CSD:
+		return arena_printf(arena, "%s does not answer the other CPUs' interrupts, in %s%s%s",
+				    who, where, sep, wait);
+	case LOCK_RCU:
+		return arena_printf(arena, "%s holds up the RCU grace period, in %s%s%s", who, where,
+				    sep, wait);
+	case LOCK_WORKQUEUE:
+	case LOCK_COMPLETION:
+	case LOCK_WAITQUEUE:
+		return arena_printf(arena, "%s waits for %s, in %s%s%s", lock, who, where, sep, wait);
+	default:
+		return arena_printf(arena, "%s is held%s by %s in %s%s%s%s", lock,
+				    how_held(snapshot, v), who, where, acquired, sep, wait);
+	}
 }
 
 int explain_summary(const struct snapshot *snapshot, struct verdict *v)
 {
 	struct arena *arena = v->arena;
-	const char *lock = explain_lock(arena, snapshot, v);
-	const char *who = v->has_holder ? explain_party(arena, &v->holder) : NULL;
-	const char *where =
-		v->has_holder ? function_text(arena, v->holder.function, v->holder.module) : NULL;
+	const char *lock = explain_lock(arena, v);
 	const char *wait = v->n_waiters ? waiters_text(arena, v) : NULL;
+	const char *text;
+	char *sentence;
 
-	if (v->event == EVENT_NONE) {
-		v->summary = v->pattern == PATTERN_CONTENTION ?
-			arena_printf(arena, "No lockup: %s is contended, but it moves on.", lock) :
-			"No lockup is to be seen here.";
-	} else if (v->event == EVENT_OOPS) {
-		v->summary = "An oops, not a lockup: nobody holds the kernel up.";
-	} else if (v->pattern == PATTERN_CYCLE) {
-		v->summary = cycle_text(arena, snapshot, v);
-	} else if (v->pattern == PATTERN_SELF_DEADLOCK && who) {
-		v->summary = arena_printf(arena, "Self-deadlock: %s holds %s in %s and waits for it%s%s.",
-					  who, lock, where, v->n_waiters ? " in " : "",
-					  v->n_waiters ? v->waiters[0].function : "");
-	} else if (v->pattern == PATTERN_LOST_HOLDER) {
-		v->summary = arena_printf(arena, "%s is held, but who took it is gone; %s.", lock,
-					  wait ? wait : "nobody waits");
-	} else if (v->pattern == PATTERN_IPI_WAIT && who) {
-		v->summary = arena_printf(arena, "%s does not answer interrupts, in %s; %s for it.",
-					  who, where, wait ? wait : "nobody waits");
-	} else if (who && v->lock_kind == LOCK_UNKNOWN) {
-		v->summary = arena_printf(arena, "%s keeps running in %s and lets nobody else in%s%s.",
-					  who, where, wait ? "; " : "", wait ? wait : "");
-	} else if (who) {
-		v->summary = arena_printf(arena, "%s is held by %s in %s%s%s%s%s.", lock, who, where,
-					  v->holder.acquired_in ? ", acquired in " : "",
-					  v->holder.acquired_in ? v->holder.acquired_in : "",
-					  wait ? "; " : "", wait ? wait : "");
-	} else if (wait) {
-		v->summary = arena_printf(arena, "%s for %s; who holds it is not known.", wait, lock);
-	} else {
-		v->summary = arena_printf(arena, "A %s; who caused it is not known.",
-					  event_name(v->event));
-	}
-	return v->summary ? 0 : -ENOMEM;
+	if (v->event == EVENT_NONE && v->pattern == PATTERN_CONTENTION)
+		text = arena_printf(arena, "no lockup: %s is contended, but it moves on", lock);
+	else if (v->event == EVENT_NONE)
+		text = "no lockup is to be seen here";
+	else if (v->event == EVENT_OOPS)
+		text = "an oops, not a lockup: nobody holds the kernel up";
+	else if (v->pattern == PATTERN_CYCLE)
+		text = cycle_text(arena, snapshot, v);
+	else if (v->pattern == PATTERN_SELF_DEADLOCK && v->has_holder)
+		text = arena_printf(arena, "self-deadlock: %s %s %s in %s and waits for it in %s",
+				    explain_party(arena, &v->holder),
+				    v->lock_kind == LOCK_WORKQUEUE ? "runs work of" : "holds", lock,
+				    function_text(arena, v->holder.function, v->holder.module),
+				    v->n_waiters && v->waiters[0].function ?
+					    v->waiters[0].function :
+					    "an unknown function");
+	else if (v->pattern == PATTERN_LOST_HOLDER)
+		text = arena_printf(arena, "%s is held, but whoever took it is gone; %s", lock,
+				    wait ? wait : "nobody waits");
+	else if (v->has_holder)
+		text = held_up_text(arena, snapshot, v, wait);
+	else if (wait)
+		text = arena_printf(arena, "%s for %s; who holds it is not known", wait, lock);
+	else
+		text = arena_printf(arena, "a %s; who caused it is not known", event_name(v->event));
+	sentence = text ? arena_printf(arena, "%s.", text) : NULL;
+	if (!sentence)
+		return -ENOMEM;
+	/* Names of locks keep their case; words of ours begin the sentence. */
+	if (!v->lock_name || strncmp(sentence, v->lock_name, strlen(v->lock_name)) != 0)
+		*sentence = (char)toupper((unsigned char)*sentence);
+	v->summary = sentence;
+	return 0;
 }

@@ -13,9 +13,8 @@
 /* "CPU 7 (ksoftirqd/7, pid 33)", "pid 812 (kworker/3:1)", "CPU 2" */
 const char *explain_party(struct arena *arena, const struct party *party);
 
-/* "labset.lock (rwlock, for writing)", "a spinlock at ffff88075efe27e0" */
-const char *explain_lock(struct arena *arena, const struct snapshot *snapshot,
-			 const struct verdict *verdict);
+/* "ip_set.lock (rwlock)", "the spinlock at ffff88075efe27e0", "a mutex" */
+const char *explain_lock(struct arena *arena, const struct verdict *verdict);
 
 /* The proofs for the holder of @group, strongest first, as evidence of @verdict. */
 int explain_holder(const struct snapshot *snapshot, const struct group *group,

@@ -61,14 +61,34 @@ static int lockup_new(struct arena *arena, const struct groups *groups, const st
 	return 0;
 }
 
+/* Two locks with one holder are one lockup: what counts is who holds the others up. */
 static bool lockup_ends_at(const struct lockup *lockup, const struct group *end)
 {
 	if (lockup->root == end)
+		return true;
+	if (lockup->n_cycle == 0 && lockup->culprit && lockup->culprit == end->holder.actor)
 		return true;
 	for (uint32_t i = 0; i < lockup->n_cycle; i++)
 		if (lockup->cycle[i] == end)
 			return true;
 	return false;
+}
+
+/*
+ * Of several locks that the culprit itself holds, the root is the one with the most waiters; the
+ * root's own waiters are told first.
+ */
+static void lockup_order(struct lockup *lockup)
+{
+	for (uint32_t i = 0; i < lockup->n_groups && lockup->n_cycle == 0; i++)
+		if (lockup->culprit && lockup->groups[i]->holder.actor == lockup->culprit &&
+		    lockup->groups[i]->n_waiters > lockup->root->n_waiters)
+			lockup->root = lockup->groups[i];
+	for (uint32_t i = 1; i < lockup->n_groups; i++)
+		if (lockup->groups[i] == lockup->root) {
+			lockup->groups[i] = lockup->groups[0];
+			lockup->groups[0] = lockup->root;
+		}
 }
 
 int lockups_find(struct arena *arena, const struct actors *actors, const struct groups *groups,
@@ -103,13 +123,8 @@ int lockups_find(struct arena *arena, const struct actors *actors, const struct 
 			return -ENOMEM;
 		*slot = &groups->v[i];
 	}
-	/* The root's own waiters are told first. */
 	for (uint32_t i = 0; i < lockups.n; i++)
-		for (uint32_t k = 1; k < lockups.v[i].n_groups; k++)
-			if (lockups.v[i].groups[k] == lockups.v[i].root) {
-				lockups.v[i].groups[k] = lockups.v[i].groups[0];
-				lockups.v[i].groups[0] = lockups.v[i].root;
-			}
+		lockup_order(&lockups.v[i]);
 	*ret_lockups = lockups;
 	return 0;
 }
