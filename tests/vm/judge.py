@@ -128,7 +128,6 @@ def is_true_holder(holder, truth, lock):
     for t in truth.of_lock(truth.holders, lock):
         if identity(t) != identity(holder):
             continue
-        # A task that sleeps may have been anywhere; one that spins has not moved.
         if holder.get("cpu") is not None and int(holder["cpu"]) != int(t["cpu"]):
             continue
         return holder.get("comm") in (None, t["comm"])
@@ -153,7 +152,9 @@ def check_holder(scenario, verdict, truth):
         return Check("holder", UNKNOWN, "function"), False
     if not among(holder["function"], functions):
         return Check("holder", WRONG, f"function {holder['function']}"), False
-    if holder.get("cpu") is None or holder.get("pid") is None or holder.get("comm") is None:
+    # A task that sleeps is on no CPU.
+    due = ["pid", "comm"] + ([] if verdict.get("event") == "hung-task" else ["cpu"])
+    if any(holder.get(k) is None for k in due):
         return Check("holder", UNKNOWN, holder_words(holder)), False
     if not among(holder["comm"], scenario.alternatives("holder_comm")):
         return Check("holder", WRONG, f"comm {holder['comm']}"), False

@@ -72,6 +72,15 @@ class Judge(unittest.TestCase):
     def test_holder_unknown_is_not_wrong_and_not_right(self):
         self.assertEqual(judged(lambda v: v.update(holder=None)), ({"holder": "unknown"}, 0))
 
+    def test_holder_on_no_cpu(self):
+        self.assertEqual(judged(lambda v: v["holder"].update(cpu=None)), ({"holder": "unknown"}, 0))
+        hung = scenarios.Scenario({**LONG_HOLD.row, "event": "hung-task"})
+
+        def change(v):
+            v["holder"].update(cpu=None)
+            v["event"] = "hung-task"
+        self.assertEqual(judged(change, hung), ({}, 0))
+
     def test_holder_without_confidence(self):
         self.assertEqual(judged(lambda v: v.update(confidence=0.4)), ({"holder": "WRONG"}, 0))
 
