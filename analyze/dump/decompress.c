@@ -71,11 +71,6 @@ int decompress_page(struct decompress *dc, unsigned int method, const void *in, 
 		    void *out, size_t out_len)
 {
 	switch (method) {
-	case COMPRESSION_NONE:
-		if (in_len != out_len)
-			return -EIO;
-		memcpy(out, in, out_len);
-		return 0;
 	case COMPRESSION_ZLIB:
 		return zlib_page(dc, in, in_len, out, out_len);
 	case COMPRESSION_LZO:

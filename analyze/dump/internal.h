@@ -27,7 +27,7 @@ struct decompress {
 };
 
 void decompress_done(struct decompress *dc);
-/* Exactly @out_len bytes, or -EIO. -ENOTSUP for an unknown @method, -ENOMEM. */
+/* @method is one bit. Exactly @out_len bytes, or -EIO. -ENOTSUP unknown @method, -ENOMEM. */
 int decompress_page(struct decompress *dc, unsigned int method, const void *in, size_t in_len,
 		    void *out, size_t out_len);
 

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -72,6 +73,8 @@ static void test_kdump_headers(void **state)
 		{ KDUMP_VERSION, -1ULL, 4, -ENOTSUP, "header of version -1" },
 		{ KDUMP_MACHINE, 0x3436383369, 6, -ENOTSUP, "another architecture: i3864" },
 		{ KDUMP_MACHINE, 0x3438726161, 6, -ENOTSUP, "another architecture: aar84" },
+		/* What goes to a terminal must not be able to steer it. */
+		{ KDUMP_MACHINE, 0x5b1b, 2, -ENOTSUP, "another architecture: ?[6_64;" },
 		{ KDUMP_MACHINE, 0, 8, 0, NULL },
 		{ KDUMP_STATUS, 9, 4, 0, "ran out of space" },
 		{ KDUMP_BLOCK_SIZE, 0, 4, -EINVAL, "block size of 0 bytes" },
@@ -323,6 +326,36 @@ static void test_paths(void **state)
 	msgs_done(&msgs);
 }
 
+/* A file that shrinks, or a disk that fails, after the dump was opened. */
+static void test_file_shrinks(void **state)
+{
+	char path[] = "/tmp/holdup-test.XXXXXX";
+	struct fixture f = fixture_default();
+	struct dump *dump = NULL;
+	struct msgs msgs;
+	uint8_t got[PAGE];
+	struct buf image;
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	f.compression = FIXTURE_RAW;
+	fixture_kdump(&f, &image);
+	assert_int_equal(write(fd, image.p, image.n), image.n);
+	msgs_init(&msgs);
+	assert_int_equal(dump_open(&msgs, path, &dump), 0);
+	assert_int_equal(msgs.n, 0);
+	assert_int_equal(ftruncate(fd, (off_t)image.n - 1), 0);
+	assert_int_equal(dump_read(dump, 20000ULL * PAGE, got, PAGE), -EIO);
+	assert_null(dump_page(dump, 20000ULL * PAGE));
+	assert_int_equal(dump_read(dump, 8192ULL * PAGE, got, PAGE), 0);
+	dump_free(dump);
+	msgs_done(&msgs);
+	buf_done(&image);
+	fixture_done(&f);
+	close(fd);
+	unlink(path);
+}
+
 static void test_process_core(void **state)
 {
 	struct fixture f = fixture_default();
@@ -342,7 +375,7 @@ int main(void)
 		cmocka_unit_test(test_kdump_headers),	  cmocka_unit_test(test_elf_headers),
 		cmocka_unit_test(test_kdump_descriptors), cmocka_unit_test(test_kdump_damaged_data),
 		cmocka_unit_test(test_every_prefix),	  cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_process_core),
+		cmocka_unit_test(test_file_shrinks),	  cmocka_unit_test(test_process_core),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
