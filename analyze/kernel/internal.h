@@ -75,6 +75,12 @@ int modules_load(struct kernel *kernel);
 int types_load(struct kernel *kernel);
 void types_free(struct types *types); /* takes NULL */
 
+/* --- provided by module_btf.c --- */
+
+/* Where the raw BTF of @module lies in the kernel's memory, and its bytes. -ENOENT. */
+int module_btf_find(struct kernel *kernel, const struct module *module, uint64_t *ret_va,
+		    uint64_t *ret_size);
+
 /* --- provided by pgtable_x86_64.c, memory.c, percpu.c, vmlinux.c, system_map.c --- */
 
 struct translate_cache *translate_cache_new(void);

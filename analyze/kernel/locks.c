@@ -178,7 +178,7 @@ static bool slot_add(struct lock_scene *scene, struct slot slot)
 	return true;
 }
 
-static void regs_collect(struct lock_scene *scene, const struct regs *regs, uint32_t frame)
+void slots_add_regs(struct lock_scene *scene, const struct regs *regs, uint32_t frame)
 {
 	for (unsigned int reg = REG_X86_RAX; reg <= REG_X86_R15; reg++)
 		if (regs_has(regs, reg))
@@ -216,7 +216,7 @@ void slots_collect(struct lock_scene *scene, const struct stack *stack, const st
 		if (!r && i == 0)
 			r = regs;
 		if (r)
-			regs_collect(scene, r, i);
+			slots_add_regs(scene, r, i);
 		frame_collect(scene, stack, i);
 	}
 }

@@ -98,6 +98,9 @@ void scene_owner(struct lock_scene *scene, uint32_t lock, uint64_t task, enum ow
 void slots_collect(struct lock_scene *scene, const struct stack *stack, const struct regs *regs,
 		   uint32_t first, uint32_t last);
 
+/* Adds the general registers of @regs to scene->slots. */
+void slots_add_regs(struct lock_scene *scene, const struct regs *regs, uint32_t frame);
+
 bool read_u64(struct lock_scene *scene, uint64_t base, int64_t offset, uint64_t *ret);
 bool read_u32(struct lock_scene *scene, uint64_t base, int64_t offset, uint32_t *ret);
 

@@ -41,7 +41,7 @@ struct types {
 
 	struct types *modules; /* of the kernel's types: those loaded for modules */
 	struct types *next_module;
-	uint64_t module_btf; /* of a module's types: where its BTF was read from */
+	uint64_t module_address; /* of a module's types: its struct module */
 };
 
 static const struct btf_type *type_at(const struct types *types, uint32_t id)
@@ -231,23 +231,27 @@ int types_load(struct kernel *kernel)
 int types_module(struct kernel *kernel, const struct module *module, const struct types **ret_types)
 {
 	struct types *types;
+	uint64_t va, size;
 	int r;
 
-	if (!kernel->types || !module->btf || !module->btf_size)
+	if (!kernel->types)
 		return -ENOENT;
 	for (types = kernel->types->modules; types; types = types->next_module) {
-		if (types->module_btf == module->btf) {
+		if (types->module_address == module->address) {
 			*ret_types = types;
 			return 0;
 		}
 	}
-	r = read_btf(kernel, module->btf, module->btf_size, kernel->types, &types);
+	r = module_btf_find(kernel, module, &va, &size);
+	if (r < 0)
+		return r;
+	r = read_btf(kernel, va, size, kernel->types, &types);
 	if (r < 0) {
 		msgs_add(kernel->msgs, "types: BTF of module %s: %s", module->name,
 			 r == -EBADMSG ? "damaged" : strerror(-r));
 		return r;
 	}
-	types->module_btf = module->btf;
+	types->module_address = module->address;
 	types->next_module = kernel->types->modules;
 	kernel->types->modules = types;
 	*ret_types = types;
