@@ -411,25 +411,30 @@ static bool lockup_fits(const struct diagnosis *d, const struct lockup *lockup)
 	return true;
 }
 
+static void score_actor(const struct diagnosis *d, const struct actor *actor, uint32_t *n_stuck,
+			uint32_t *score)
+{
+	const struct report *named = d->happening.report;
+	const struct report *report = event_names(d->snapshot, actor);
+
+	*n_stuck += actor_is_stuck(d->snapshot, actor);
+	if (report && report_event(report->kind) == d->happening.event)
+		*score += named && report->pid == named->pid && report->cpu == named->cpu ? 100000 :
+											    1000;
+}
+
 /* 0: nothing shows that anybody is stuck in it. Higher is worse. */
 static uint32_t lockup_score(const struct diagnosis *d, const struct lockup *lockup)
 {
 	uint32_t n_stuck = 0, score = 0;
 
-	for (uint32_t i = 0; i < d->actors.n; i++) {
-		const struct actor *actor = &d->actors.v[i];
-		const struct report *report;
-
-		if (!lockup_has(lockup, actor))
-			continue;
-		n_stuck += actor_is_stuck(d->snapshot, actor);
-		report = event_names(d->snapshot, actor);
-		if (report && report_event(report->kind) == d->happening.event)
-			score += d->happening.report && report->pid == d->happening.report->pid &&
-						 report->cpu == d->happening.report->cpu ?
-					 100000 :
-					 1000;
-	}
+	if (lockup->culprit)
+		score_actor(d, lockup->culprit, &n_stuck, &score);
+	for (uint32_t i = 0; i < lockup->n_groups; i++)
+		for (uint32_t k = 0; k < lockup->groups[i]->n_waiters; k++)
+			if (lockup->groups[i]->waiters[k].actor != lockup->culprit)
+				score_actor(d, lockup->groups[i]->waiters[k].actor, &n_stuck,
+					    &score);
 	if (!n_stuck && !lockup_is_proven(lockup) && !lockup_fits(d, lockup))
 		return 0;
 	return score + 10 * n_stuck + lockup_n_waiters(lockup) + (lockup->culprit ? 5 : 0) + 1;

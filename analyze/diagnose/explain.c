@@ -160,45 +160,52 @@ int explain_unknown_holder(const struct snapshot *snapshot, const struct actors 
 			     actor_pid(snapshot, c->actor)));
 }
 
-/* "7 CPUs wait in ip_set_add", "task a (pid 5) waits in f, 2 tasks in g; 3 more wait behind them" */
+/* "2 CPUs wait in f": of the waiters from @first on, those that wait in the same function. */
+static const char *same_waiters_text(struct arena *arena, const struct verdict *v, uint32_t first,
+				     bool verb, uint32_t *told)
+{
+	const struct party *party = &v->waiters[first];
+	uint32_t same = 0, cpus = 0;
+	const char *who;
+
+	for (uint32_t i = first; i < v->n_waiters; i++)
+		if (i == first || (!v->waiters[i].behind &&
+				   function_same(v->waiters[i].function, party->function))) {
+			same++;
+			cpus += v->waiters[i].cpu != SNAPSHOT_NONE;
+		}
+	*told += same;
+	who = same == 1 ? explain_party(arena, party) :
+			  arena_printf(arena, "%u %s", same, cpus == same ? "CPUs" : "tasks");
+	return arena_printf(arena, "%s%s in %s", who, !verb ? "" : same == 1 ? " waits" : " wait",
+			    function_text(arena, party->function, party->module));
+}
+
+/* "7 CPUs wait in ip_set_add", "task a (pid 5) waits in f, 2 tasks in g; 3 more wait behind" */
 static const char *waiters_text(struct arena *arena, const struct verdict *v)
 {
-	const char *text = NULL;
-	uint32_t told = 0, direct = 0, groups = 0;
+	uint32_t first = v->n_waiters, second = v->n_waiters, direct = 0, told = 0;
+	const char *text;
 
 	for (uint32_t i = 0; i < v->n_waiters; i++) {
-		const struct party *first = &v->waiters[i];
-		uint32_t same = 0, cpus = 0;
-		bool seen = false;
-		const char *who;
-
-		if (first->behind)
+		if (v->waiters[i].behind)
 			continue;
 		direct++;
-		for (uint32_t k = 0; k < i; k++)
-			seen |= !v->waiters[k].behind &&
-				function_same(v->waiters[k].function, first->function);
-		if (seen || groups == 2)
-			continue;
-		groups++;
-		for (uint32_t k = i; k < v->n_waiters; k++)
-			if (k == i || (!v->waiters[k].behind &&
-				       function_same(v->waiters[k].function, first->function))) {
-				same++;
-				cpus += v->waiters[k].cpu != SNAPSHOT_NONE;
-			}
-		told += same;
-		who = same == 1 ? explain_party(arena, first) :
-				  arena_printf(arena, "%u %s", same, cpus == same ? "CPUs" : "tasks");
-		text = arena_printf(arena, "%s%s%s%s in %s", text ? text : "", text ? ", " : "", who,
-				    text ? "" : same == 1 ? " waits" : " wait",
-				    function_text(arena, first->function, first->module));
-		if (!text)
-			return NULL;
+		if (first == v->n_waiters)
+			first = i;
+		else if (second == v->n_waiters &&
+			 !function_same(v->waiters[i].function, v->waiters[first].function))
+			second = i;
 	}
-	if (text && direct > told)
+	if (first == v->n_waiters)
+		return NULL;
+	text = same_waiters_text(arena, v, first, true, &told);
+	if (second < v->n_waiters)
+		text = arena_printf(arena, "%s, %s", text,
+				    same_waiters_text(arena, v, second, false, &told));
+	if (direct > told)
 		text = arena_printf(arena, "%s, and %u more elsewhere", text, direct - told);
-	if (text && v->n_waiters > direct)
+	if (v->n_waiters > direct)
 		text = arena_printf(arena, "%s; %u more wait%s behind", text, v->n_waiters - direct,
 				    v->n_waiters - direct == 1 ? "s" : "");
 	return text;

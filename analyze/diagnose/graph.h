@@ -26,7 +26,4 @@ struct lockups {
 int lockups_find(struct arena *arena, const struct actors *actors, const struct groups *groups,
 		 struct lockups *ret_lockups);
 
-/* The group that @actor's active wait belongs to, or NULL. */
-const struct group *groups_of_actor(const struct groups *groups, const struct actor *actor);
-
 #endif

@@ -43,40 +43,109 @@ static const char *waiter_function(const struct waiter *waiter)
 						 waiter->actor->stack->frames[waiter->caller].function;
 }
 
+struct gathering {
+	struct arena *arena;
+	const struct snapshot *snapshot;
+	struct groups groups;
+	uint32_t *of_lock;    /* by lock: its group, NONE */
+	uint32_t *unnamed;    /* groups of spinning locks that are told by function alone */
+	uint32_t n_unnamed;
+};
+
 /* Where the lock's address is unknown, the same caller of the same kind of lock stands for it. */
-static bool group_takes(const struct group *group, const struct waiter *waiter)
+static uint32_t group_find(const struct gathering *g, const struct waiter *waiter)
 {
-	if (waiter->wait->lock != SNAPSHOT_NONE || group->lock != SNAPSHOT_NONE)
-		return waiter->wait->lock == group->lock;
-	return group->kind == waiter->wait->kind && lock_kind_spins(group->kind) &&
-	       function_same(waiter_function(&group->waiters[0]), waiter_function(waiter));
+	if (waiter->wait->lock < g->snapshot->n_locks)
+		return g->of_lock[waiter->wait->lock];
+	if (!lock_kind_spins(waiter->wait->kind))
+		return SNAPSHOT_NONE;
+	for (uint32_t i = 0; i < g->n_unnamed; i++) {
+		const struct group *group = &g->groups.v[g->unnamed[i]];
+
+		if (group->kind == waiter->wait->kind &&
+		    function_same(waiter_function(&group->waiters[0]), waiter_function(waiter)))
+			return g->unnamed[i];
+	}
+	return SNAPSHOT_NONE;
 }
 
-static int groups_add(struct arena *arena, const struct snapshot *snapshot, struct groups *groups,
-		      const struct waiter *waiter)
+static int group_new(struct gathering *g, const struct waiter *waiter, uint32_t *ret_index)
 {
-	struct group *group = NULL;
-	struct waiter *slot;
+	struct group *group = ARENA_APPEND(g->arena, g->groups.v, g->groups.n);
+	uint32_t *slot;
 
-	for (uint32_t i = 0; i < groups->n && !group; i++)
-		if (group_takes(&groups->v[i], waiter))
-			group = &groups->v[i];
-	if (!group) {
-		group = ARENA_APPEND(arena, groups->v, groups->n);
-		if (!group)
+	if (!group)
+		return -ENOMEM;
+	*ret_index = g->groups.n - 1;
+	group->lock = waiter->wait->lock < g->snapshot->n_locks ? waiter->wait->lock : SNAPSHOT_NONE;
+	group->kind = waiter->wait->kind;
+	group->write = waiter->wait->write;
+	if (group_lock(g->snapshot, group) && group_lock(g->snapshot, group)->kind != LOCK_UNKNOWN)
+		group->kind = group_lock(g->snapshot, group)->kind;
+	if (group->lock != SNAPSHOT_NONE) {
+		g->of_lock[group->lock] = *ret_index;
+	} else if (lock_kind_spins(group->kind)) {
+		slot = ARENA_APPEND(g->arena, g->unnamed, g->n_unnamed);
+		if (!slot)
 			return -ENOMEM;
-		group->lock = waiter->wait->lock;
-		group->kind = waiter->wait->kind;
-		group->write = waiter->wait->write;
-		if (group_lock(snapshot, group) && group_lock(snapshot, group)->kind != LOCK_UNKNOWN)
-			group->kind = group_lock(snapshot, group)->kind;
+		*slot = *ret_index;
 	}
+	return 0;
+}
+
+static int groups_add(struct gathering *g, const struct waiter *waiter, uint32_t *ret_index)
+{
+	uint32_t index = group_find(g, waiter);
+	struct group *group;
+	struct waiter *slot;
+	int r;
+
+	if (index == SNAPSHOT_NONE) {
+		r = group_new(g, waiter, &index);
+		if (r < 0)
+			return r;
+	}
+	group = &g->groups.v[index];
 	if (group->write != waiter->wait->write)
 		group->write = -1;
-	slot = ARENA_APPEND(arena, group->waiters, group->n_waiters);
+	slot = ARENA_APPEND(g->arena, group->waiters, group->n_waiters);
 	if (!slot)
 		return -ENOMEM;
 	*slot = *waiter;
+	*ret_index = index;
+	return 0;
+}
+
+static int gather(struct gathering *g, const struct actors *actors)
+{
+	size_t n_locks = g->snapshot->n_locks;
+
+	g->of_lock = arena_calloc(g->arena, n_locks + 1, sizeof(*g->of_lock));
+	g->groups.of_actor = arena_calloc(g->arena, (size_t)actors->n + 1, sizeof(uint32_t));
+	if (!g->of_lock || !g->groups.of_actor)
+		return -ENOMEM;
+	memset(g->of_lock, 0xff, n_locks * sizeof(*g->of_lock));
+	memset(g->groups.of_actor, 0xff, actors->n * sizeof(uint32_t));
+	for (uint32_t i = 0; i < actors->n; i++) {
+		const struct actor *actor = &actors->v[i];
+
+		for (uint32_t k = 0; k < actor->n_waits; k++) {
+			struct waiter waiter = { .actor = actor, .wait = &actor->waits[k] };
+			uint32_t index;
+			int r;
+
+			waiter.caller = wait_caller(actor->stack, waiter.wait);
+			/* Kernels that spin inline show no slow path; others just pass through. */
+			if (!waiter.wait->slow && waiter.wait->lock == SNAPSHOT_NONE &&
+			    g->snapshot->kind == SOURCE_VMCORE)
+				continue;
+			r = groups_add(g, &waiter, &index);
+			if (r < 0)
+				return r;
+			if (waiter.wait == actor->wait)
+				g->groups.of_actor[i] = index;
+		}
+	}
 	return 0;
 }
 
@@ -380,30 +449,16 @@ static void group_choose(struct question *q, struct group *group)
 int groups_build(struct arena *arena, const struct snapshot *snapshot,
 		 const struct actors *actors, struct groups *ret_groups)
 {
-	struct groups groups = { 0 };
+	struct gathering g = { .arena = arena, .snapshot = snapshot };
+	int r = gather(&g, actors);
 
-	for (uint32_t i = 0; i < actors->n; i++) {
-		const struct actor *actor = &actors->v[i];
-
-		for (uint32_t k = 0; k < actor->n_waits; k++) {
-			struct waiter waiter = { .actor = actor, .wait = &actor->waits[k] };
-			int r;
-
-			waiter.caller = wait_caller(actor->stack, waiter.wait);
-			/* Kernels that spin inline show no slow path; others just pass through. */
-			if (!waiter.wait->slow && waiter.wait->lock == SNAPSHOT_NONE &&
-			    snapshot->kind == SOURCE_VMCORE)
-				continue;
-			r = groups_add(arena, snapshot, &groups, &waiter);
-			if (r < 0)
-				return r;
-		}
-	}
-	for (uint32_t i = 0; i < groups.n; i++) {
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < g.groups.n; i++) {
 		struct question q = { .snapshot = snapshot, .actors = actors,
-				      .group = &groups.v[i], .held_write = -1 };
+				      .group = &g.groups.v[i], .held_write = -1 };
 
-		q.lock = group_lock(snapshot, &groups.v[i]);
+		q.lock = group_lock(snapshot, &g.groups.v[i]);
 		q.address = q.lock ? q.lock->address : 0;
 		if (q.lock && q.lock->writer == 1)
 			q.held_write = 1;
@@ -411,8 +466,8 @@ int groups_build(struct arena *arena, const struct snapshot *snapshot,
 			q.held_write = 0;
 		q.preempt_counts = lock_kind_spins(q.group->kind) &&
 				   preempt_counts(snapshot, q.group);
-		group_choose(&q, &groups.v[i]);
+		group_choose(&q, &g.groups.v[i]);
 	}
-	*ret_groups = groups;
+	*ret_groups = g.groups;
 	return 0;
 }

@@ -51,6 +51,7 @@ struct group {
 struct groups {
 	struct group *v;
 	uint32_t n;
+	uint32_t *of_actor; /* by actor: the group that its active wait is in, NONE */
 };
 
 /* Gathers the waits of all actors by lock, and finds each lock's holder. 0 or -ENOMEM. */
