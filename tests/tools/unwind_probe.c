@@ -137,6 +137,21 @@ static int show_tasks(struct probe *p, bool print)
 	return 0;
 }
 
+/* The idle tasks are on no list: only the run queues know them. */
+static int load_tasks(struct probe *p)
+{
+	uint64_t *idle = calloc(p->kernel->nr_cpu_ids + 1, sizeof(*idle));
+	int r;
+
+	if (!idle)
+		return -ENOMEM;
+	for (uint32_t cpu = 0; cpu < p->kernel->nr_cpu_ids; cpu++)
+		idle[cpu] = p->rqs[cpu].idle;
+	r = tasks_load(p->kernel, idle, p->kernel->nr_cpu_ids, &p->tasks);
+	free(idle);
+	return r;
+}
+
 static int probe_run(struct probe *p, bool tasks, bool no_regs, unsigned int repeat)
 {
 	double start = now_ms(), end;
@@ -145,7 +160,7 @@ static int probe_run(struct probe *p, bool tasks, bool no_regs, unsigned int rep
 	fprintf(stderr, "CPU stacks: %.2f ms\n", now_ms() - start);
 	if (r < 0 || !tasks)
 		return r;
-	r = tasks_load(p->kernel, NULL, 0, &p->tasks);
+	r = load_tasks(p);
 	if (r == 0)
 		r = show_tasks(p, true);
 	start = now_ms();
