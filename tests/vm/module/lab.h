@@ -63,10 +63,14 @@ int labset_start_flush(void); /* 14, with labpool_start_shrink_on() */
 int labpool_start_traffic(void); /* 15 */
 int labnode_start_visit(void); /* 16 */
 int labwork_start_drain(void); /* 17 */
+int labcrowd_start_jobs(void); /* 18, of the bench: not in scenarios.tsv */
 
 /* Scenario 2's holder on @first and @waiters tasks on the CPUs after it. */
 int labpool_start_shrink_on(unsigned int first, unsigned int waiters);
 /* Harmless traffic on one CPU: short holds, with @idle_us microseconds of sleep between them. */
 int labpool_start_traffic_on(unsigned int cpu, unsigned int idle_us);
+
+/* Fill as many pages as the module's parameter says; 0 or a negative errno. Never freed. */
+int labcrowd_ballast(void);
 
 #endif

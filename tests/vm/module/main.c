@@ -29,7 +29,7 @@ static int (*const lab_starters[])(void) = {
 	[7] = labnet_start_port,     [8] = labcfg_start_apply,      [9] = labtree_start_lookup,
 	[10] = labpool_start_register, [11] = labdev_start_drain,   [12] = labdev_start_scan,
 	[13] = labtab_start_walk,    [14] = labset_start_flush,     [15] = labpool_start_traffic,
-	[16] = labnode_start_visit,  [17] = labwork_start_drain,
+	[16] = labnode_start_visit,  [17] = labwork_start_drain,    [18] = labcrowd_start_jobs,
 };
 
 static unsigned int lab_gates[LAB_GATES];
@@ -104,9 +104,12 @@ int lab_thread_start(int (*fn)(void *data), void *data, unsigned int cpu, const 
 
 static int __init lab_init(void)
 {
+	int r;
+
 	if (scenario <= 0 || scenario >= (int)ARRAY_SIZE(lab_starters) || !lab_starters[scenario])
 		return -EINVAL;
-	return lab_starters[scenario]();
+	r = labcrowd_ballast();
+	return r ? r : lab_starters[scenario]();
 }
 module_init(lab_init);
 
