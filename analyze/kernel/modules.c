@@ -587,7 +587,8 @@ int module_symbol_at(struct kernel *kernel, const struct module *module, uint64_
 		.name = symbols->strings + best->name,
 		.module = module->name,
 		.address = best->address,
-		.size = best->size ? best->size : next - best->address,
+		/* Padding behind a function belongs to it, as in the kernel's own traces. */
+		.size = va - best->address < best->size ? best->size : next - best->address,
 		.type = best->type,
 	};
 	return 0;
