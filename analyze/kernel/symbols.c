@@ -279,8 +279,8 @@ int symbols_at(struct symbols *symbols, uint64_t va, struct symbol *ret_symbol)
 	if ((address ^ va) >> 63)
 		return -ENOENT;
 	next = end < symbols->n ? symbols->address[end] : 0;
-	/* What lies behind the last symbol (_end) is not the kernel's. */
-	if (!next && va != address)
+	/* What lies behind the last symbol (_end) is not the kernel's, nor behind __per_cpu_end. */
+	if ((!next || (address ^ next) >> 63) && va != address)
 		return -ENOENT;
 	first = end - 1;
 	if (first && symbols->address[first - 1] == address)
@@ -301,7 +301,7 @@ int symbols_at(struct symbols *symbols, uint64_t va, struct symbol *ret_symbol)
 	*ret_symbol = (struct symbol){
 		.name = kept,
 		.address = address,
-		.size = next ? next - address : 0,
+		.size = next && !((address ^ next) >> 63) ? next - address : 0,
 		.type = type,
 	};
 	return 0;

@@ -117,6 +117,10 @@ static void expect_small(struct symbols *symbols)
 	assert_int_equal(symbols_at(symbols, 0xffffffff81000601, &symbol), -ENOENT);
 	/* Per-CPU offsets are no neighbours of what lies below the kernel. */
 	assert_int_equal(symbols_at(symbols, 0xffffffff80ffffff, &symbol), -ENOENT);
+	expect_at(symbols, 0x1fb3f, "fixed_percpu_data", 0x1fb3f, 0x1fb40);
+	expect_at(symbols, 0x1fb40, "runqueues", 0, 0);
+	assert_int_equal(symbols_at(symbols, 0x1fb41, &symbol), -ENOENT);
+	assert_int_equal(symbols_at(symbols, 0x7fff12345678, &symbol), -ENOENT);
 	assert_int_equal(symbols->text_start, 0xffffffff81000000);
 	assert_int_equal(symbols->text_end, 0xffffffff81000480);
 }
