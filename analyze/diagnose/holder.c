@@ -345,13 +345,16 @@ static struct candidate stored_owner(const struct question *q)
 	c.proof = q->group->kind == LOCK_WORKQUEUE ? PROOF_TARGET :
 						      known[lock->owner_source].proof;
 	c.confidence = known[lock->owner_source].confidence;
-	for (uint32_t i = c.actor->first; i < c.actor->stack->n; i++)
-		if (frame_section(&c.actor->stack->frames[i], q->group->kind, q->held_write,
-				  q->address, &c.site) >= SECTION_MAYBE) {
-			c.section = i;
-			c.proof |= PROOF_SECTION;
-			break;
-		}
+	for (uint32_t i = c.actor->first; i < c.actor->stack->n; i++) {
+		enum section section = frame_section(&c.actor->stack->frames[i], q->group->kind,
+						     q->held_write, q->address, &c.site);
+
+		if (section < SECTION_MAYBE)
+			continue;
+		c.section = i;
+		c.proof |= PROOF_SECTION | (section == SECTION_EXACT ? PROOF_TAKEN : 0);
+		break;
+	}
 	c.ref = actor_ref(q, c.actor, 0, c.actor->stack->n);
 	if (lock->owner_source == OWNER_HINT && (c.proof & PROOF_SECTION))
 		c.confidence = 0.9;
