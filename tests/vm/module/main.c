@@ -24,12 +24,12 @@ module_param(delay_ms, uint, 0444);
 MODULE_PARM_DESC(delay_ms, "milliseconds between insmod and the start");
 
 static int (*const lab_starters[])(void) = {
-	[1] = labset_start_expire,   [2] = labpool_start_shrink,    [3] = labstat_start_timer,
-	[4] = labset_start_dump,     [5] = labpool_start_resize,    [6] = labnet_start_route,
-	[7] = labnet_start_port,     [8] = labcfg_start_apply,      [9] = labtree_start_lookup,
-	[10] = labpool_start_register, [11] = labdev_start_drain,   [12] = labdev_start_scan,
-	[13] = labtab_start_walk,    [14] = labset_start_flush,     [15] = labpool_start_traffic,
-	[16] = labnode_start_visit,  [17] = labwork_start_drain,    [18] = labcrowd_start_jobs,
+	[1] = labset_start_expire,     [2] = labpool_start_shrink, [3] = labstat_start_timer,
+	[4] = labset_start_dump,       [5] = labpool_start_resize, [6] = labnet_start_route,
+	[7] = labnet_start_port,       [8] = labcfg_start_apply,   [9] = labtree_start_lookup,
+	[10] = labpool_start_register, [11] = labdev_start_drain,  [12] = labdev_start_scan,
+	[13] = labtab_start_walk,      [14] = labset_start_flush,  [15] = labpool_start_traffic,
+	[16] = labnode_start_visit,    [17] = labwork_start_drain, [18] = labcrowd_start_jobs,
 };
 
 static unsigned int lab_gates[LAB_GATES];
