@@ -24,6 +24,9 @@
 
 #define SPAN_MAX (32 * 1024) /* no task_struct's interesting part is longer */
 
+#define XA_DEPTH_MAX 11 /* 64 bits at 6 bits a level */
+#define XA_SLOTS_MAX 64
+
 struct layout {
 	int64_t stack, last_arrival, exec_start, start, pi_blocked_on, kthread, mm;
 	int64_t pid, tgid, state, exit_state, flags, cpu, on_cpu, comm;
@@ -38,6 +41,7 @@ struct walk {
 	uint8_t *span;
 	uint32_t seen_again; /* tasks met a second time */
 	uint32_t seen_again_max;
+	uint32_t pid_steps;  /* entries of the pid tree that may still be visited */
 };
 
 enum task_state task_state_decode(uint32_t state, uint32_t exit_state)
@@ -291,6 +295,82 @@ static int threads_walk(struct walk *w)
 	return 0;
 }
 
+struct pid_layout {
+	int64_t head;	    /* of the tree, in struct pid_namespace */
+	int64_t slots;	    /* in struct xa_node */
+	uint32_t n_slots;
+	int64_t first_task; /* head of the list of tasks with this pid, in struct pid */
+	int64_t task_link;  /* their node, in struct task_struct */
+};
+
+static bool pid_layout_get(const struct types *types, struct pid_layout *ret)
+{
+	struct pid_layout l;
+	struct member m;
+
+	/* 4.20, commit f8d5d0cc145c; the radix tree before had the same shape and other names. */
+	l.head = types_offset(types, "pid_namespace", "idr.idr_rt.xa_head");
+	l.first_task = types_offset(types, "pid", "tasks[0].first");
+	l.task_link = types_offset(types, "task_struct", "pid_links[0]");
+	if (l.head < 0 || l.first_task < 0 || l.task_link < 0 ||
+	    types_member(types, "xa_node", "slots", &m) < 0)
+		return false;
+	l.slots = (int64_t)m.offset;
+	l.n_slots = (uint32_t)(m.size / 8);
+	*ret = l;
+	return l.n_slots > 0 && l.n_slots <= XA_SLOTS_MAX;
+}
+
+/* One entry of the pid tree: a node (lowest bits 10) or a struct pid. @lost counts unreadable ones. */
+static int pid_entry_walk(struct walk *w, const struct pid_layout *l, uint64_t entry, int depth,
+			  uint32_t *lost)
+{
+	uint64_t slots[XA_SLOTS_MAX], task;
+	int r = 0;
+
+	if (!kernel_is_address(entry) || !w->pid_steps)
+		return 0;
+	w->pid_steps--;
+	if ((entry & 3) != 2) {
+		r = kernel_read_u64(w->kernel, entry + (uint64_t)l->first_task, &task);
+		if (r >= 0 && !task)
+			return 0; /* a pid that only a session or process group keeps */
+		if (r >= 0)
+			r = task_add(w, task - (uint64_t)l->task_link);
+		*lost += r < 0 && r != -ENOMEM;
+		return r == -ENOMEM ? r : 0;
+	}
+	if (depth >= XA_DEPTH_MAX ||
+	    kernel_read(w->kernel, (entry & ~3ULL) + (uint64_t)l->slots, slots,
+			l->n_slots * 8) < 0) {
+		++*lost;
+		return 0;
+	}
+	for (uint32_t i = 0; i < l->n_slots && r >= 0; i++)
+		r = pid_entry_walk(w, l, slots[i], depth + 1, lost);
+	return r;
+}
+
+/* Where the list is broken, the pids lead to the tasks behind the break. */
+static int pids_walk(struct walk *w)
+{
+	struct pid_layout l;
+	uint64_t namespace, entry;
+	uint32_t lost = 0;
+	int r;
+
+	w->pid_steps = TASKS_MAX * 2;
+	if (!pid_layout_get(w->kernel->types, &l) ||
+	    kernel_symbol(w->kernel, "init_pid_ns", &namespace) < 0 ||
+	    kernel_read_u64(w->kernel, namespace + (uint64_t)l.head, &entry) < 0)
+		return 0;
+	r = pid_entry_walk(w, &l, entry, 0, &lost);
+	if (r >= 0 && lost)
+		snprintf(w->table->damage, sizeof(w->table->damage),
+			 "%u of them are not in the dump or are damaged", lost);
+	return r;
+}
+
 static int list_walk(struct walk *w, uint64_t init_task)
 {
 	uint64_t head = init_task + (uint64_t)w->l.tasks, node;
@@ -370,6 +450,8 @@ int tasks_load(struct kernel *kernel, const uint64_t *first, uint32_t n_first,
 			damage_note(&table, "the first task cannot be read", init_task);
 			r = 0;
 		}
+		if (r >= 0 && table.damage[0])
+			r = pids_walk(&w);
 	}
 	free(w.span);
 	if (r < 0)
