@@ -49,16 +49,23 @@ void symbols_free(struct symbols *symbols)
 	free(symbols);
 }
 
+static void find_range(struct symbols *symbols, const char *start, const char *end,
+		       uint64_t *ret_start, uint64_t *ret_end)
+{
+	if (symbols_address_of(symbols, start, ret_start) < 0 ||
+	    symbols_address_of(symbols, end, ret_end) < 0 || *ret_end < *ret_start)
+		*ret_start = *ret_end = 0;
+}
+
 int symbols_finish(struct symbols *symbols)
 {
 	for (uint32_t i = 1; i < symbols->n; i++)
 		if (symbols->address[i] < symbols->address[i - 1])
 			return -EBADMSG;
-	/* A table without all symbols has at least these two: kallsyms' own marks of the text. */
-	if (symbols_address_of(symbols, "_stext", &symbols->text_start) < 0 ||
-	    symbols_address_of(symbols, "_etext", &symbols->text_end) < 0 ||
-	    symbols->text_end < symbols->text_start)
-		symbols->text_start = symbols->text_end = 0;
+	/* A table without all symbols has at least these: kallsyms' own marks of the text. */
+	find_range(symbols, "_stext", "_etext", &symbols->text_start, &symbols->text_end);
+	find_range(symbols, "_sinittext", "_einittext", &symbols->init_start, &symbols->init_end);
+	symbols->init_kept = -1;
 	return 0;
 }
 
@@ -446,11 +453,34 @@ int kernel_symbol_at(struct kernel *kernel, uint64_t va, struct symbol *ret_symb
 	return module ? module_symbol_at(kernel, module, va, ret_symbol) : -ENOENT;
 }
 
+/* Code of .init.text runs until the kernel is up; then its memory is given back. */
+static bool init_text_is_kept(struct kernel *kernel)
+{
+	struct symbols *symbols = kernel->symbols;
+
+	if (symbols->init_kept < 0) {
+		uint64_t va;
+		uint32_t state;
+		int64_t running;
+
+		symbols->init_kept = 0;
+		/* enum system_states: 2 until SYSTEM_FREEING_INITMEM came before it. */
+		if (!kernel->types || types_enum(kernel->types, "SYSTEM_RUNNING", &running) < 0)
+			running = 2;
+		if (kernel_symbol(kernel, "system_state", &va) == 0 &&
+		    kernel_read_u32(kernel, va, &state) == 0)
+			symbols->init_kept = state < running;
+	}
+	return symbols->init_kept;
+}
+
 bool kernel_is_text(struct kernel *kernel, uint64_t va)
 {
 	const struct symbols *symbols = kernel->symbols;
 
 	if (symbols && va >= symbols->text_start && va < symbols->text_end)
 		return true;
+	if (symbols && va >= symbols->init_start && va < symbols->init_end)
+		return init_text_is_kept(kernel);
 	return module_is_text(kernel, va);
 }

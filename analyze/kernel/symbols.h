@@ -43,6 +43,8 @@ struct symbols {
 	} * links;
 
 	uint64_t text_start, text_end; /* _stext, _etext; 0 when the table has them not */
+	uint64_t init_start, init_end; /* _sinittext, _einittext, the same */
+	int8_t init_kept;	       /* 1: still booting, 0: given back, -1: not looked at yet */
 	struct arena arena;
 };
 

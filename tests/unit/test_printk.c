@@ -131,7 +131,7 @@ static void test_wrapped(void **state)
 	free(ring.image.data);
 }
 
-/* A block that ends just where the ring ends: since 6.18 it stays there and does not wrap. */
+/* A block that ends just where the ring ends: newer kernels let it stay there. */
 static void test_block_at_the_end(void **state)
 {
 	struct fake_ring ring = fake_ring_make(4, 6);
