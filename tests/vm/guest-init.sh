@@ -113,7 +113,7 @@ first_kernel()
 	dumps=$(arg lab.dumps)
 	if [ -n "$dumps" ]; then
 		/bin/kexec -p /vmlinuz --initrd=/initrd \
-			--append="console=ttyS0 nr_cpus=1 irqpoll reset_devices panic=-1 mitigations=off tsc=reliable lab.dumps=$dumps" ||
+			--append="console=ttyS0 nr_cpus=1 irqpoll reset_devices panic=-1 mitigations=off tsc=reliable no_timer_check lab.dumps=$dumps $(arg lab.crash)" ||
 			die "kexec -p"
 		[ "$(cat /sys/kernel/kexec_crash_loaded)" = 1 ] || die "kexec: the crash kernel is not loaded"
 		say "kexec-loaded"

@@ -63,11 +63,11 @@ def spec_for(series, scenario, dumps, **over):
 
 
 def boot_and_run(spec, out):
-    """Now and then a guest stops in early boot under TCG: that is tried again, and said."""
+    """Now and then a kernel stops in early boot under TCG: that is tried again, and said."""
     for attempt in range(1, BOOTS + 1):
         try:
             return {**guest.Guest(spec, out).run(), "boots": attempt}
-        except guest.NoBoot as e:
+        except (guest.NoBoot, guest.NoCrashKernel) as e:
             if attempt == BOOTS:
                 raise
             say(f"{spec.kernel.release}: {str(e).splitlines()[0]}; booting again")
