@@ -9,6 +9,9 @@
 
 #include "kernel/locks_internal.h"
 
+#define WORK_PWQ 4ULL /* WORK_STRUCT_PWQ: data is a pool_workqueue's address and flags */
+#define FLUSHERS_MAX 65536
+
 struct worker_facts {
 	uint64_t address;
 	uint64_t current_work;
@@ -99,7 +102,7 @@ static int work_lock_set(struct lock_scene *scene, const struct waiter *waiter,
 	lock->locked = worker != NULL;
 	lock->name = name;
 	lock->word_text = arena_strdup(&scene->snapshot->arena,
-				       worker ? "being executed" : "not yet executed");
+				       worker ? "being executed" : "not being executed");
 	if (worker)
 		scene_owner(scene, index, scene->snapshot->tasks[worker->task].address,
 			    OWNER_STORED);
@@ -124,56 +127,136 @@ static const struct worker_facts *worker_by_list(struct lock_scene *scene, uint6
 	return NULL;
 }
 
+/*
+ * The work before the barrier at list node @node, which nobody executes yet: *@ret_work. The pool
+ * that should is told by the work's data (WORK_STRUCT_PWQ and a pool_workqueue in its upper bits).
+ */
+static bool pending_work(struct lock_scene *scene, uint64_t node, uint64_t *ret_work,
+			 uint32_t *ret_cpu)
+{
+	const struct types *t = scene->kernel->types;
+	int64_t entry = types_offset(t, "work_struct", "entry");
+	int64_t pool_offset = types_offset(t, "pool_workqueue", "pool");
+	int64_t cpu_offset = types_offset(t, "worker_pool", "cpu");
+	uint64_t prev, work, data, func, pool;
+	int64_t bits;
+	uint32_t cpu;
+
+	if (types_enum(t, "WORK_STRUCT_PWQ_SHIFT", &bits) < 0 && /* 6.9 */
+	    types_enum(t, "WORK_STRUCT_FLAG_BITS", &bits) < 0)
+		bits = 8;
+	if (bits < 0 || bits > 12 || entry < 0 || !read_u64(scene, node, 8, &prev))
+		return false;
+	work = prev - (uint64_t)entry;
+	if (!read_u64(scene, work, types_offset(t, "work_struct", "func"), &func) ||
+	    !kernel_is_text(scene->kernel, func) ||
+	    !read_u64(scene, work, types_offset(t, "work_struct", "data"), &data) ||
+	    !(data & WORK_PWQ) || !read_u64(scene, data >> bits << bits, pool_offset, &pool) ||
+	    !read_u32(scene, pool, cpu_offset, &cpu))
+		return false;
+	*ret_work = work;
+	/* Unbound pools have -1. */
+	*ret_cpu = kernel_cpu_online(scene->kernel, cpu) ? cpu : SNAPSHOT_NONE;
+	return true;
+}
+
+/* The completion in which @waiter stands: its struct's address, 0 none. */
+static uint64_t waited_completion(struct lock_scene *scene, const struct waiter *waiter)
+{
+	const struct lock_layout *l = &scene->layout;
+	uint64_t entry, head;
+
+	if (l->completion_list < 0)
+		return 0;
+	if ((wait_list_find(scene, waiter, l->swait_node, l->swait_task, &entry, &head) < 0 ||
+	     !head) &&
+	    (wait_list_find(scene, waiter, l->wqe_node, l->wqe_private, &entry, &head) < 0 ||
+	     !head))
+		return 0;
+	return head - (uint64_t)l->completion_list;
+}
+
 /* flush_work(), cancel_work_sync(): a wq_barrier of the waiter is in some worker's list. */
-static int barrier_find(struct lock_scene *scene, const struct waiter *waiter)
+static int barrier_find(struct lock_scene *scene, const struct waiter *waiter, uint64_t completion)
 {
 	const struct types *t = scene->kernel->types;
 	int64_t done = types_offset(t, "wq_barrier", "done");
 	int64_t entry = types_offset(t, "wq_barrier", "work.entry");
 	int64_t task = types_offset(t, "wq_barrier", "task");
-	const struct lock_layout *l = &scene->layout;
 	const struct worker_facts *worker;
-	uint64_t at, head, barrier, named;
+	uint64_t barrier, named, work, func = 0;
+	uint32_t cpu;
+	int r;
 
-	if (done < 0 || entry < 0 || task < 0 || l->completion_list < 0 ||
-	    wait_list_find(scene, waiter, l->swait_node, l->swait_task, &at, &head) < 0 || !head)
+	if (done < 0 || entry < 0 || task < 0)
 		return -ENOENT;
-	barrier = head - (uint64_t)l->completion_list - (uint64_t)done;
-	/* The task whose work it waits in, in case of a rescuer; or who waits. */
+	barrier = completion - (uint64_t)done;
 	if (!read_u64(scene, barrier, task, &named) ||
 	    named != waiter_task_address(scene, waiter))
 		return -ENOENT;
 	worker = worker_by_list(scene, barrier + (uint64_t)entry);
-	if (!worker)
+	if (worker)
+		return work_lock_set(scene, waiter, worker, worker->current_work,
+				     function_name(scene, worker->current_func));
+	if (!pending_work(scene, barrier + (uint64_t)entry, &work, &cpu))
 		return -ENOENT;
-	return work_lock_set(scene, waiter, worker, worker->current_work,
-			     function_name(scene, worker->current_func));
+	read_u64(scene, work, types_offset(t, "work_struct", "func"), &func);
+	r = work_lock_set(scene, waiter, NULL, work, function_name(scene, func));
+	if (r >= 0 && cpu != SNAPSHOT_NONE) {
+		struct lock *lock = &scene->snapshot->locks[waiter->wait->lock];
+
+		/* A bound pool's works run on its CPU and nowhere else. */
+		lock->locked = 1;
+		lock->owner_source = OWNER_STORED;
+		lock->owner_cpu = cpu;
+	}
+	return r;
 }
 
-/*
- * flush_workqueue(): the waiter's wq_flusher is the workqueue's first, or in its queue of flushers.
- * Any worker that executes a work of it may be what it waits for; itself above all.
- */
-static int flusher_find(struct lock_scene *scene, const struct waiter *waiter)
+/* Is @flusher the first flusher of the workqueue at @wq, or in its queue of flushers? */
+static bool workqueue_has_flusher(struct lock_scene *scene, uint64_t wq, uint64_t flusher)
 {
 	const struct types *t = scene->kernel->types;
 	int64_t first = types_offset(t, "workqueue_struct", "first_flusher");
+	int64_t queue = types_offset(t, "workqueue_struct", "flusher_queue");
+	uint64_t at;
+
+	if (read_u64(scene, wq, first, &at) && at == flusher)
+		return true;
+	if (queue < 0)
+		return false;
+	at = wq + (uint64_t)queue;
+	for (int i = 0; i < FLUSHERS_MAX; i++)
+		if (kernel_read_u64(scene->kernel, at, &at) < 0 || at == wq + (uint64_t)queue)
+			return false;
+		else if (at == flusher) /* ->list is its first member */
+			return true;
+	return false;
+}
+
+/*
+ * flush_workqueue(): any worker that executes a work of it may be what it waits for; the waiter
+ * itself above all, if it is one of them.
+ */
+static int flusher_find(struct lock_scene *scene, const struct waiter *waiter, uint64_t completion)
+{
+	const struct types *t = scene->kernel->types;
+	int64_t done = types_offset(t, "wq_flusher", "done");
 	int64_t name = types_offset(t, "workqueue_struct", "name");
 	const struct worker_table *table = scene->workers;
 	const struct worker_facts *worker = NULL;
-	uint64_t wq = 0, flusher, sp = waiter->stack->frames[waiter->inner].sp;
+	uint64_t wq = 0;
 	uint32_t busy = 0;
 	char buf[32] = "";
 
+	if (done < 0)
+		return -ENOENT;
 	slots_collect(scene, waiter->stack, NULL, waiter->inner, waiter->wait->frame + 2);
-	for (uint32_t i = 0; i < scene->slots.n && !wq; i++) {
-		uint64_t value = scene->slots.v[i].value;
-
-		if (address_may_be_lock(scene, value, 8) &&
-		    read_u64(scene, value, first, &flusher) && flusher > sp &&
-		    flusher < sp + scene->means->tasks->stack_size)
-			wq = value;
-	}
+	for (uint32_t i = 0; i < scene->slots.n && !wq; i++)
+		if (address_may_be_lock(scene, scene->slots.v[i].value, 8) &&
+		    workqueue_has_flusher(scene, scene->slots.v[i].value,
+					  completion - (uint64_t)done))
+			wq = scene->slots.v[i].value;
 	if (!wq)
 		return -ENOENT;
 	for (uint32_t i = 0; i < table->n; i++) {
@@ -193,6 +276,7 @@ static int flusher_find(struct lock_scene *scene, const struct waiter *waiter)
 
 int work_wait_find(struct lock_scene *scene, const struct waiter *waiter)
 {
+	uint64_t completion;
 	int r;
 
 	if (waiter->cpu != SNAPSHOT_NONE || waiter->task == SNAPSHOT_NONE)
@@ -200,6 +284,9 @@ int work_wait_find(struct lock_scene *scene, const struct waiter *waiter)
 	r = workers_load(scene);
 	if (r < 0)
 		return r;
-	r = barrier_find(scene, waiter);
-	return r == -ENOENT ? flusher_find(scene, waiter) : r;
+	completion = waited_completion(scene, waiter);
+	if (!completion)
+		return -ENOENT;
+	r = barrier_find(scene, waiter, completion);
+	return r == -ENOENT ? flusher_find(scene, waiter, completion) : r;
 }
