@@ -39,7 +39,7 @@ enum frame_context {
 struct frame {
 	uint64_t address;     /* of the instruction (innermost, interrupted) or return address; 0 unknown */
 	const char *function; /* with .constprop and the like as in the kernel; NULL unknown */
-	uint32_t offset;      /* of address in function */
+	uint32_t offset;      /* of address in function; SNAPSHOT_NONE unknown */
 	uint32_t size;	      /* of function, 0 unknown */
 	const char *module;   /* NULL for the kernel proper */
 	enum frame_context context;
