@@ -24,7 +24,8 @@ CRASH_PATH = re.compile(
     r"^(crash_nmi_callback|nmi_handle|default_do_nmi|exc_nmi|asm_exc_nmi|end_repeat_nmi|"
     r"nmi_restore|machine_kexec|__crash_kexec|crash_kexec|do_nmi|nmi|"
     r"native_machine_crash_shutdown|relocate_kernel|kdump_nmi_callback|native_stop_other_cpus|"
-    r"__crash_nmi.*|first_nmi|repeat_nmi)(\.|$)")
+    r"first_nmi|repeat_nmi|oops_end|page_fault_oops|die|die_addr|exc_\w+|asm_exc_\w+|no_context|"
+    r"__bad_area_nosemaphore|do_trap|do_error_trap)(\.|$)")
 
 # Classes in which our stack is not the better one: any such stack is a failure.
 BAD = {"ours shorter", "ours wrong", "differs"}
@@ -201,6 +202,8 @@ def classify(ours, theirs):
             kinds.add("peer begins above the saved registers")
         elif not a:
             kinds.add("ours shorter")
+        elif j1 < j2 and all(n in b[:j1] for n in b[j1:j2]):
+            kinds.add("peer repeats frames of the stack left in place of these")
         elif not b:
             kinds.add("peer has no frames")
         elif at_tail and tag == "delete":

@@ -11,7 +11,6 @@
 #include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/sysrq.h>
 
 #include "lab.h"
 
@@ -23,7 +22,7 @@ static unsigned int ballast_mb;
 module_param(ballast_mb, uint, 0444);
 MODULE_PARM_DESC(ballast_mb, "MiB of kernel pages to fill before the start");
 
-/* ---- scenario 18, of the bench: thousands sleep for what one task has; then the kernel dies ---- */
+/* ---- scenario 18, of the bench: thousands sleep for what one task has; the hung-task detector ends it ---- */
 
 struct labjobs {
 	u32 queued;
@@ -131,8 +130,7 @@ static LAB_FN int labjobs_thread_fill(void *data)
 	/* A kernel thread that was made has yet to reach its sleep. */
 	while (atomic_read(&jobs->waiting) < (int)crowd)
 		msleep(20);
-	msleep(1000);
-	handle_sysrq('c');
+	lab_truth("crowd", "labjobs_thread_fill", "labjobs.mutex", &jobs->mutex);
 	return 0;
 }
 
