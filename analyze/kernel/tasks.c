@@ -26,6 +26,8 @@
 
 #define XA_DEPTH_MAX 11 /* 64 bits at 6 bits a level */
 #define XA_SLOTS_MAX 64
+#define XA_BITS 6
+#define PID_STEPS_MAX (1U << 20) /* entries of a damaged tree that are visited at most */
 
 struct layout {
 	int64_t stack, last_arrival, exec_start, start, pi_blocked_on, kthread, mm;
@@ -297,6 +299,7 @@ static int threads_walk(struct walk *w)
 
 struct pid_layout {
 	int64_t head;	    /* of the tree, in struct pid_namespace */
+	int64_t shift;	    /* in struct xa_node: bits of the pid below this node's */
 	int64_t slots;	    /* in struct xa_node */
 	uint32_t n_slots;
 	int64_t first_task; /* head of the list of tasks with this pid, in struct pid */
@@ -312,7 +315,8 @@ static bool pid_layout_get(const struct types *types, struct pid_layout *ret)
 	l.head = types_offset(types, "pid_namespace", "idr.idr_rt.xa_head");
 	l.first_task = types_offset(types, "pid", "tasks[0].first");
 	l.task_link = types_offset(types, "task_struct", "pid_links[0]");
-	if (l.head < 0 || l.first_task < 0 || l.task_link < 0 ||
+	l.shift = types_offset(types, "xa_node", "shift");
+	if (l.head < 0 || l.first_task < 0 || l.task_link < 0 || l.shift < 0 ||
 	    types_member(types, "xa_node", "slots", &m) < 0)
 		return false;
 	l.slots = (int64_t)m.offset;
@@ -321,11 +325,15 @@ static bool pid_layout_get(const struct types *types, struct pid_layout *ret)
 	return l.n_slots > 0 && l.n_slots <= XA_SLOTS_MAX;
 }
 
-/* One entry of the pid tree: a node (lowest bits 10) or a struct pid. @lost counts unreadable ones. */
-static int pid_entry_walk(struct walk *w, const struct pid_layout *l, uint64_t entry, int depth,
+/*
+ * One entry of the pid tree: a node (lowest bits 10), of @shift, or a struct pid. A shift of -1
+ * takes any: the root's. @lost counts what cannot be read.
+ */
+static int pid_entry_walk(struct walk *w, const struct pid_layout *l, uint64_t entry, int shift,
 			  uint32_t *lost)
 {
-	uint64_t slots[XA_SLOTS_MAX], task;
+	uint64_t slots[XA_SLOTS_MAX], node = entry & ~3ULL, task;
+	uint8_t own;
 	int r = 0;
 
 	if (!kernel_is_address(entry) || !w->pid_steps)
@@ -340,14 +348,15 @@ static int pid_entry_walk(struct walk *w, const struct pid_layout *l, uint64_t e
 		*lost += r < 0 && r != -ENOMEM;
 		return r == -ENOMEM ? r : 0;
 	}
-	if (depth >= XA_DEPTH_MAX ||
-	    kernel_read(w->kernel, (entry & ~3ULL) + (uint64_t)l->slots, slots,
-			l->n_slots * 8) < 0) {
+	if (kernel_read_u8(w->kernel, node + (uint64_t)l->shift, &own) < 0 ||
+	    own > XA_DEPTH_MAX * XA_BITS || (shift >= 0 && own != shift) ||
+	    kernel_read(w->kernel, node + (uint64_t)l->slots, slots, l->n_slots * 8) < 0) {
 		++*lost;
 		return 0;
 	}
 	for (uint32_t i = 0; i < l->n_slots && r >= 0; i++)
-		r = pid_entry_walk(w, l, slots[i], depth + 1, lost);
+		if (own || (slots[i] & 3) != 2)
+			r = pid_entry_walk(w, l, slots[i], own - XA_BITS, lost);
 	return r;
 }
 
@@ -359,12 +368,12 @@ static int pids_walk(struct walk *w)
 	uint32_t lost = 0;
 	int r;
 
-	w->pid_steps = TASKS_MAX * 2;
+	w->pid_steps = PID_STEPS_MAX;
 	if (!pid_layout_get(w->kernel->types, &l) ||
 	    kernel_symbol(w->kernel, "init_pid_ns", &namespace) < 0 ||
 	    kernel_read_u64(w->kernel, namespace + (uint64_t)l.head, &entry) < 0)
 		return 0;
-	r = pid_entry_walk(w, &l, entry, 0, &lost);
+	r = pid_entry_walk(w, &l, entry, -1, &lost);
 	if (r >= 0 && lost)
 		snprintf(w->table->damage, sizeof(w->table->damage),
 			 "%u of them are not in the dump or are damaged", lost);
