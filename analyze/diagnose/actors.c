@@ -43,17 +43,6 @@ uint32_t stack_telling(const struct stack *stack, uint32_t from, uint32_t to)
 	return SNAPSHOT_NONE;
 }
 
-uint32_t wait_caller(const struct stack *stack, const struct wait *wait)
-{
-	for (uint32_t i = wait->frame + 1; i < stack->n; i++) {
-		if (stack->frames[i].interrupted)
-			break;
-		if (stack->frames[i].reliable && stack->frames[i].function)
-			return i;
-	}
-	return SNAPSHOT_NONE;
-}
-
 /*
  * The active context is the innermost one in which something happens. Passed over: the NMI or
  * timer interrupt that took the picture, and interrupts that are only plumbing at this moment.

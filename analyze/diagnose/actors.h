@@ -49,7 +49,4 @@ bool frame_is_telling(const struct frame *frame);
 /* The innermost telling frame in [@from, @to] of @stack; SNAPSHOT_NONE when there is none. */
 uint32_t stack_telling(const struct stack *stack, uint32_t from, uint32_t to);
 
-/* The frame that called the primitive of @wait: the next reliable one out; NONE if none. */
-uint32_t wait_caller(const struct stack *stack, const struct wait *wait);
-
 #endif

@@ -627,3 +627,14 @@ int waits_find(struct arena *arena, const struct stack *stack, struct wait **ret
 	*ret_n = n;
 	return 0;
 }
+
+uint32_t wait_caller(const struct stack *stack, const struct wait *wait)
+{
+	for (uint32_t i = wait->frame + 1; i < stack->n; i++) {
+		if (stack->frames[i].interrupted)
+			break;
+		if (stack->frames[i].reliable && stack->frames[i].function)
+			return i;
+	}
+	return SNAPSHOT_NONE;
+}

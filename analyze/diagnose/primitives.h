@@ -63,6 +63,9 @@ bool function_is_generic(const char *function);
 int waits_find(struct arena *arena, const struct stack *stack, struct wait **ret_waits,
 	       uint32_t *ret_n);
 
+/* The frame that called the primitive of @wait: the next reliable one out; NONE if none. */
+uint32_t wait_caller(const struct stack *stack, const struct wait *wait);
+
 /* The frame that begins (innermost) the context in which @frame lies, and its outermost frame. */
 uint32_t context_innermost(const struct stack *stack, uint32_t frame);
 uint32_t context_outermost(const struct stack *stack, uint32_t frame);

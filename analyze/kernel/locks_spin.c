@@ -5,7 +5,9 @@
  *  - the CPU's queue node (per-CPU qnodes, mcs_nodes before 4.20) leads to the node that the
  *    word's tail names;
  *  - the word has its pending bit set, which only one waiter does, and this CPU has no node;
- *  - for a rwlock, that the words of the lock and of its queue agree with what the waiter does.
+ *  - for a rwlock, that the words of the lock and of its queue agree with what the waiter does;
+ *  - the waiting function's code passes this address to the lock call (frame->callee_lock), and
+ *    the word there can be a lock's.
  * A hypervisor guest without paravirt spinlocks neither queues nor sets a bit: it tests and sets
  * the byte, and only the first proof is left.
  */
@@ -174,17 +176,25 @@ static bool on_own_stack(const struct lock_scene *scene, const struct waiter *wa
 	return sp && address > sp - size && address < sp + size;
 }
 
-static struct candidate candidate_make(struct lock_scene *scene, const struct waiter *waiter,
-				       uint64_t lock, bool polled)
+static struct candidate candidate_weigh(struct lock_scene *scene, const struct waiter *waiter,
+					uint64_t lock, bool polled)
 {
 	struct candidate c = { .lock = lock, .polled = polled };
 
-	/* Old copies of lock words lie in the waiter's own stack; nobody else waits for those. */
-	if (!address_may_be_lock(scene, lock, 4) || on_own_stack(scene, waiter, lock))
+	if (!address_may_be_lock(scene, lock, 4))
 		return c;
 	c.proof = waiter->wait->kind == LOCK_RWLOCK ? rwlock_proof(scene, waiter, lock) :
 						      spinlock_proof(scene, waiter->cpu, lock);
 	return c;
+}
+
+static struct candidate candidate_make(struct lock_scene *scene, const struct waiter *waiter,
+				       uint64_t lock, bool polled)
+{
+	/* Old copies of lock words lie in the waiter's own stack; nobody else waits for those. */
+	if (on_own_stack(scene, waiter, lock))
+		return (struct candidate){ .lock = lock, .polled = polled };
+	return candidate_weigh(scene, waiter, lock, polled);
 }
 
 /* What the loop reads is the lock; after that counts how much the word itself proves. */
@@ -271,10 +281,22 @@ static uint32_t spin_lock_get(struct lock_scene *scene, enum lock_kind kind, uin
 	return index;
 }
 
+/* The lock that the waiting function passed to the primitive, by its own code. */
+static struct candidate passed_lock(struct lock_scene *scene, const struct waiter *waiter)
+{
+	uint32_t caller = wait_caller(waiter->stack, waiter->wait);
+	struct candidate none = { 0 };
+
+	if (caller == SNAPSHOT_NONE || !waiter->stack->frames[caller].callee_lock)
+		return none;
+	/* It may well be on a stack: an on-stack lock that was passed is no stale copy. */
+	return candidate_weigh(scene, waiter, waiter->stack->frames[caller].callee_lock, false);
+}
+
 int spin_wait_find(struct lock_scene *scene, const struct waiter *waiter)
 {
 	const struct regs *regs = waiter_regs(scene, waiter);
-	struct candidate best = { 0 };
+	struct candidate best = { 0 }, passed;
 	uint64_t polled = 0;
 	bool tie = false;
 
@@ -294,7 +316,11 @@ int spin_wait_find(struct lock_scene *scene, const struct waiter *waiter)
 				candidate_make(scene, waiter, slot_lock(scene, waiter, value),
 					       is_polled));
 	}
-	if (best.proof == PROOF_NONE || tie)
+	passed = passed_lock(scene, waiter);
+	if (passed.proof != PROOF_NONE && (best.proof == PROOF_NONE || tie))
+		best = passed;
+	else if (best.proof == PROOF_NONE || tie ||
+		 (passed.proof != PROOF_NONE && passed.lock != best.lock && best.proof < PROOF_QUEUE))
 		return -ENOENT;
 	waiter->wait->lock = spin_lock_get(scene, waiter->wait->kind, best.lock);
 	return waiter->wait->lock == SNAPSHOT_NONE ? -ENOMEM : 0;
