@@ -51,4 +51,38 @@ static inline void regs_set(struct regs *regs, unsigned int reg, uint64_t value)
 	regs->known |= 1ULL << reg;
 }
 
+/*
+ * The registers that a call leaves alone on x86-64, as one frame has them: short, because every
+ * frame of every task may keep a set.
+ */
+struct kept_regs {
+	uint64_t v[6];
+	uint8_t known; /* bit n: v[n] has a value */
+};
+
+#define KEPT_REGS                                                                                  \
+	{                                                                                          \
+		REG_X86_RBX, REG_X86_RBP, REG_X86_R12, REG_X86_R13, REG_X86_R14, REG_X86_R15,      \
+	}
+
+static inline void regs_get_kept(const struct regs *regs, struct kept_regs *ret_kept)
+{
+	static const uint8_t which[6] = KEPT_REGS;
+
+	ret_kept->known = 0;
+	for (unsigned int i = 0; i < 6; i++) {
+		ret_kept->v[i] = regs->v[which[i]];
+		ret_kept->known |= (uint8_t)(regs_has(regs, which[i]) << i);
+	}
+}
+
+static inline void regs_set_kept(struct regs *regs, const struct kept_regs *kept)
+{
+	static const uint8_t which[6] = KEPT_REGS;
+
+	for (unsigned int i = 0; i < 6; i++)
+		if (kept->known >> i & 1)
+			regs_set(regs, which[i], kept->v[i]);
+}
+
 #endif

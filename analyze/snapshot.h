@@ -59,7 +59,7 @@ struct frame {
 	uint32_t n_held;
 	const char *callee;   /* lock function that the call at a return address calls, or NULL */
 	uint64_t callee_lock; /* the lock that it passes, 0 unknown */
-	const struct regs *saved; /* callee-saved registers as this function has them, or NULL */
+	const struct kept_regs *saved; /* callee-saved registers as this function has them, or NULL */
 };
 
 /* One call that took a lock on the way to a frame's address, and was not undone. */

@@ -147,9 +147,14 @@ static void party_values(struct lock_scene *scene, const struct stack *stack,
 			 const struct regs *regs, uint32_t first, uint32_t last)
 {
 	slots_collect(scene, stack, regs, first, last);
-	for (uint32_t i = first; i <= last && i < stack->n; i++)
-		if (stack->frames[i].saved)
-			slots_add_regs(scene, stack->frames[i].saved, i);
+	for (uint32_t i = first; i <= last && i < stack->n; i++) {
+		struct regs saved = { 0 };
+
+		if (!stack->frames[i].saved)
+			continue;
+		regs_set_kept(&saved, stack->frames[i].saved);
+		slots_add_regs(scene, &saved, i);
+	}
 }
 
 static void party_asks(struct lock_scene *scene, const struct lock *lock,

@@ -186,7 +186,7 @@ int saved_regs_fill(struct saved_regs *saved, struct arena *arena, struct stack 
 
 	for (uint32_t i = 0; i < stack->n; i++) {
 		struct frame *frame = &stack->frames[i];
-		struct regs *copy;
+		struct kept_regs *kept;
 		int r;
 
 		if (frame->regs) {
@@ -197,11 +197,11 @@ int saved_regs_fill(struct saved_regs *saved, struct arena *arena, struct stack 
 			regs.known = 0;
 		if (!regs.known)
 			continue;
-		copy = arena_alloc(arena, sizeof(*copy));
-		if (!copy)
+		kept = arena_alloc(arena, sizeof(*kept));
+		if (!kept)
 			return -ENOMEM;
-		*copy = regs;
-		frame->saved = copy;
+		regs_get_kept(&regs, kept);
+		frame->saved = kept;
 		if (i + 1 >= stack->n || stack->frames[i + 1].interrupted) {
 			regs.known = 0;
 			continue;

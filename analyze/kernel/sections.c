@@ -434,6 +434,7 @@ static uint64_t operand_address(struct sections *s, const struct operand *operan
 		{ X86_REG_R12, REG_X86_R12 }, { X86_REG_R13, REG_X86_R13 },
 		{ X86_REG_R14, REG_X86_R14 }, { X86_REG_R15, REG_X86_R15 },
 	};
+	struct regs saved = { 0 };
 	uint64_t base = 0, value;
 
 	if (operand->kind == OPERAND_ADDRESS)
@@ -442,11 +443,11 @@ static uint64_t operand_address(struct sections *s, const struct operand *operan
 		return 0;
 	if (operand->reg == X86_REG_RSP) {
 		base = frame->sp;
-	} else {
+	} else if (frame->saved) {
+		regs_set_kept(&saved, frame->saved);
 		for (size_t i = 0; i < sizeof(regs) / sizeof(*regs); i++)
-			if (regs[i][0] == operand->reg && frame->saved &&
-			    regs_has(frame->saved, regs[i][1]))
-				base = frame->saved->v[regs[i][1]];
+			if (regs[i][0] == operand->reg && regs_has(&saved, regs[i][1]))
+				base = saved.v[regs[i][1]];
 	}
 	if (!base)
 		return 0;

@@ -227,13 +227,23 @@ __attribute__((format(printf, 2, 3))) static enum step failed(struct walk *walk,
 	return STEP_FAILED;
 }
 
+/*
+ * In halves: a read of a whole page goes past the dump's page cache (dump_read()), and those who
+ * read the stack after the unwinder, for registers and locks, would decompress the page again.
+ */
+static bool stack_page_read(struct unwinder *u, uint64_t va, uint64_t *words)
+{
+	return kernel_read(u->kernel, va, words, PAGE_SIZE / 2) == 0 &&
+	       kernel_read(u->kernel, va + PAGE_SIZE / 2, words + 256, PAGE_SIZE / 2) == 0;
+}
+
 static const struct stack_page *stack_page(struct unwinder *u, uint64_t va)
 {
 	struct stack_page *page = &u->pages[va / PAGE_SIZE % UNWIND_PAGES];
 
 	if (page->va != va) {
 		page->va = va;
-		page->present = kernel_read(u->kernel, va, page->words, PAGE_SIZE) == 0;
+		page->present = stack_page_read(u, va, page->words);
 	}
 	return page;
 }
