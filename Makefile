@@ -121,7 +121,7 @@ vmcheck:
 
 bench:
 	$(Q)scripts/install-deps.sh bench
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory all build/tests/tools/unwind_probe
 	$(Q)tests/bench/bench.py
 
 .SECONDARY:
