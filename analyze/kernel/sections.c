@@ -49,11 +49,20 @@ struct insn {
 	bool falls;	  /* control may go on to the next instruction */
 	bool leaves;	  /* return, tail jump, indirect jump */
 	int32_t jump;	  /* index of the instruction jumped to, -1 none */
+	uint8_t writes;	  /* callee-saved registers that it changes, bits by base_registers[] */
 	bool clears;	  /* stores a zero byte through @cleared: an inlined unlock, perhaps */
 	struct operand cleared;
 	uint64_t may, must; /* sites held when control comes here */
+	uint64_t stale;	    /* sites whose operand's register has been changed since, on some way */
 	bool reached;
 };
+
+/* Registers that live through calls: what locks are reached by. In the order of KEPT_REGS. */
+static const unsigned int base_registers[] = {
+	X86_REG_RBX, X86_REG_RBP, X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15,
+};
+
+#define N_BASE (sizeof(base_registers) / sizeof(*base_registers))
 
 struct function {
 	uint64_t start, size;
@@ -181,6 +190,65 @@ static bool sets_rdi(const cs_insn *in, struct operand *ret)
 	return true;
 }
 
+/*
+ * A copy of RDI, "mov %rdi, %rbx" or "lea 8(%rdi), %rbx": from here on RDI can be told by the copy,
+ * which outlives the calls. So a function's first argument gets its name.
+ */
+static bool copies_rdi(const cs_insn *in, struct operand *ret)
+{
+	const cs_x86 *x = &in->detail->x86;
+	const cs_x86_op *src = &x->operands[1];
+
+	if (x->op_count != 2 || x->operands[0].type != X86_OP_REG || x->operands[0].size != 8)
+		return false;
+	if (in->id == X86_INS_MOV && src->type == X86_OP_REG && src->reg == X86_REG_RDI) {
+		*ret = (struct operand){ OPERAND_REGISTER, x->operands[0].reg, 0 };
+		return true;
+	}
+	if (in->id == X86_INS_LEA && src->mem.base == X86_REG_RDI &&
+	    src->mem.index == X86_REG_INVALID) {
+		*ret = (struct operand){ OPERAND_REGISTER, x->operands[0].reg, -src->mem.disp };
+		return true;
+	}
+	return false;
+}
+
+/* The index in base_registers[] of @reg or the register it is a part of; -1 none. */
+static int base_index(unsigned int reg)
+{
+	static const unsigned int parts[][5] = {
+		{ X86_REG_RBX, X86_REG_EBX, X86_REG_BX, X86_REG_BL, X86_REG_BH },
+		{ X86_REG_RBP, X86_REG_EBP, X86_REG_BP, X86_REG_BPL, X86_REG_BPL },
+		{ X86_REG_R12, X86_REG_R12D, X86_REG_R12W, X86_REG_R12B, X86_REG_R12B },
+		{ X86_REG_R13, X86_REG_R13D, X86_REG_R13W, X86_REG_R13B, X86_REG_R13B },
+		{ X86_REG_R14, X86_REG_R14D, X86_REG_R14W, X86_REG_R14B, X86_REG_R14B },
+		{ X86_REG_R15, X86_REG_R15D, X86_REG_R15W, X86_REG_R15B, X86_REG_R15B },
+	};
+
+	for (size_t i = 0; i < N_BASE; i++)
+		for (size_t k = 0; k < 5; k++)
+			if (parts[i][k] == reg)
+				return (int)i;
+	return -1;
+}
+
+/* The callee-saved registers that @in writes. */
+static uint8_t base_writes(csh capstone, const cs_insn *in)
+{
+	cs_regs read, write;
+	uint8_t n_read, n_write, mask = 0;
+
+	if (cs_regs_access(capstone, in, read, &n_read, write, &n_write) != CS_ERR_OK)
+		return 0xff;
+	for (uint8_t k = 0; k < n_write; k++) {
+		int i = base_index(write[k]);
+
+		if (i >= 0)
+			mask |= (uint8_t)(1 << i);
+	}
+	return mask;
+}
+
 /* movb $0, (lock): how spin_unlock() and write_unlock() look inlined (queued_spin_unlock()). */
 static bool is_clear(const cs_insn *in, struct operand *ret)
 {
@@ -205,6 +273,15 @@ static bool has_lock_call(const struct sections *s, uint64_t start, const uint8_
 		if (target_find(s, start + i + 5 + (uint64_t)(int64_t)rel))
 			return true;
 	}
+	return false;
+}
+
+static bool writes_operand(uint8_t writes, const struct operand *operand)
+{
+	for (size_t i = 0; i < N_BASE; i++)
+		if (writes >> i & 1 && base_registers[i] == operand->reg &&
+		    (operand->kind == OPERAND_REGISTER || operand->kind == OPERAND_LOADED))
+			return true;
 	return false;
 }
 
@@ -247,7 +324,16 @@ static bool insn_add(struct sections *s, struct function *f, const cs_insn *in,
 	} else if (is_clear(in, &slot->cleared)) {
 		slot->clears = true;
 	} else {
-		sets_rdi(in, rdi);
+		struct operand copy;
+
+		slot->writes = base_writes(s->capstone, in);
+		/* RDI is told by a register only as long as that one is left alone. */
+		if (!sets_rdi(in, rdi) && rdi->kind == OPERAND_REGISTER &&
+		    writes_operand(slot->writes, rdi))
+			rdi->kind = OPERAND_UNKNOWN;
+		if (rdi->kind != OPERAND_ADDRESS && copies_rdi(in, &copy) &&
+		    base_index(copy.reg) >= 0)
+			*rdi = copy;
 	}
 	return true;
 }
@@ -293,8 +379,9 @@ static bool function_decode(struct sections *s, struct function *f, const uint8_
 
 /* --- following the lock state --- */
 
-static uint64_t release_mask(const struct function *f, uint64_t held, const struct primitive *what,
-			     const struct operand *operand, bool only_same)
+static uint64_t release_mask(const struct function *f, uint64_t held, uint64_t stale,
+			     const struct primitive *what, const struct operand *operand,
+			     bool only_same)
 {
 	uint64_t same = 0, kind = 0;
 
@@ -304,15 +391,18 @@ static uint64_t release_mask(const struct function *f, uint64_t held, const stru
 		if (!(held >> i & 1) || p->kind != what->kind || p->write != what->write)
 			continue;
 		kind |= 1ULL << i;
-		if (operand_same(&f->sites[i].operand, operand))
+		if (!(stale >> i & 1) && operand_same(&f->sites[i].operand, operand))
 			same |= 1ULL << i;
 	}
 	return same || only_same ? same : kind;
 }
 
+struct lock_state {
+	uint64_t may, must, stale;
+};
+
 /* The state after @insn: what its lock call or store does to what was held before. */
-static void insn_apply(const struct function *f, const struct insn *insn, uint64_t *may,
-		       uint64_t *must)
+static void insn_apply(const struct function *f, const struct insn *insn, struct lock_state *state)
 {
 	static const struct primitive inlined[] = {
 		{ LOCK_SPINLOCK, PRIMITIVE_RELEASE, -1, false },
@@ -320,34 +410,42 @@ static void insn_apply(const struct function *f, const struct insn *insn, uint64
 	};
 	const struct site *site;
 
-	if (insn->clears && *may) {
+	if (insn->clears && state->may) {
 		for (unsigned int i = 0; i < 2; i++) {
-			uint64_t mask = release_mask(f, *may, &inlined[i], &insn->cleared, true);
+			uint64_t mask = release_mask(f, state->may, state->stale, &inlined[i],
+						     &insn->cleared, true);
 
-			*may &= ~mask;
-			*must &= ~mask;
+			state->may &= ~mask;
+			state->must &= ~mask;
 		}
 		return;
 	}
+	for (uint32_t i = 0; i < f->n_sites && insn->writes; i++)
+		if (writes_operand(insn->writes, &f->sites[i].operand))
+			state->stale |= 1ULL << i;
 	if (insn->site < 0)
 		return;
+	state->stale &= ~(1ULL << insn->site);
 	site = &f->sites[insn->site];
 	switch (site->target->what.act) {
 	case PRIMITIVE_ACQUIRE:
 	case PRIMITIVE_SLOWPATH:
-		*may |= 1ULL << insn->site;
-		/* An interruptible one may fail; then it is not held. */
-		if (!site->target->what.sleeps || !strstr(site->target->name, "able"))
-			*must |= 1ULL << insn->site;
+		state->may |= 1ULL << insn->site;
+		/* _interruptible, _killable and _timeout may fail; then it is not held. */
+		if (!site->target->what.sleeps || (!strstr(site->target->name, "ible") &&
+						   !strstr(site->target->name, "able") &&
+						   !strstr(site->target->name, "timeout")))
+			state->must |= 1ULL << insn->site;
 		break;
 	case PRIMITIVE_TRYLOCK:
-		*may |= 1ULL << insn->site;
+		state->may |= 1ULL << insn->site;
 		break;
 	case PRIMITIVE_RELEASE: {
-		uint64_t mask = release_mask(f, *may, &site->target->what, &site->operand, false);
+		uint64_t mask = release_mask(f, state->may, state->stale, &site->target->what,
+					     &site->operand, false);
 
-		*may &= ~mask;
-		*must &= ~mask;
+		state->may &= ~mask;
+		state->must &= ~mask;
 		break;
 	}
 	default:
@@ -355,22 +453,25 @@ static void insn_apply(const struct function *f, const struct insn *insn, uint64
 	}
 }
 
-static bool insn_merge(struct insn *to, uint64_t may, uint64_t must)
+static bool insn_merge(struct insn *to, const struct lock_state *state)
 {
-	uint64_t new_may = to->reached ? to->may | may : may;
-	uint64_t new_must = to->reached ? to->must & must : must;
+	uint64_t may = to->reached ? to->may | state->may : state->may;
+	uint64_t must = to->reached ? to->must & state->must : state->must;
+	uint64_t stale = to->reached ? to->stale | state->stale : state->stale;
 
-	if (to->reached && new_may == to->may && new_must == to->must)
+	if (to->reached && may == to->may && must == to->must && stale == to->stale)
 		return false;
 	to->reached = true;
-	to->may = new_may;
-	to->must = new_must;
+	to->may = may;
+	to->must = must;
+	to->stale = stale;
 	return true;
 }
 
 static bool function_follow(struct function *f)
 {
-	bool changed = insn_merge(&f->insns[0], 0, 0);
+	const struct lock_state nothing = { 0, 0, 0 };
+	bool changed = insn_merge(&f->insns[0], &nothing);
 
 	for (unsigned int pass = 0; changed; pass++) {
 		if (pass == MAX_PASSES)
@@ -378,15 +479,15 @@ static bool function_follow(struct function *f)
 		changed = false;
 		for (uint32_t i = 0; i < f->n_insns; i++) {
 			struct insn *insn = &f->insns[i];
-			uint64_t may = insn->may, must = insn->must;
+			struct lock_state state = { insn->may, insn->must, insn->stale };
 
 			if (!insn->reached)
 				continue;
-			insn_apply(f, insn, &may, &must);
+			insn_apply(f, insn, &state);
 			if (insn->falls && i + 1 < f->n_insns)
-				changed |= insn_merge(insn + 1, may, must);
+				changed |= insn_merge(insn + 1, &state);
 			if (insn->jump >= 0)
-				changed |= insn_merge(&f->insns[insn->jump], may, must);
+				changed |= insn_merge(&f->insns[insn->jump], &state);
 		}
 	}
 	return true;
@@ -429,12 +530,6 @@ static int function_read(struct sections *s, uint64_t start, uint64_t size,
 static uint64_t operand_address(struct sections *s, const struct operand *operand,
 				const struct frame *frame)
 {
-	static const uint8_t regs[][2] = {
-		{ X86_REG_RBX, REG_X86_RBX }, { X86_REG_RBP, REG_X86_RBP },
-		{ X86_REG_R12, REG_X86_R12 }, { X86_REG_R13, REG_X86_R13 },
-		{ X86_REG_R14, REG_X86_R14 }, { X86_REG_R15, REG_X86_R15 },
-	};
-	struct regs saved = { 0 };
 	uint64_t base = 0, value;
 
 	if (operand->kind == OPERAND_ADDRESS)
@@ -444,10 +539,10 @@ static uint64_t operand_address(struct sections *s, const struct operand *operan
 	if (operand->reg == X86_REG_RSP) {
 		base = frame->sp;
 	} else if (frame->saved) {
-		regs_set_kept(&saved, frame->saved);
-		for (size_t i = 0; i < sizeof(regs) / sizeof(*regs); i++)
-			if (regs[i][0] == operand->reg && regs_has(&saved, regs[i][1]))
-				base = saved.v[regs[i][1]];
+		/* base_registers[] and struct kept_regs have one order. */
+		for (size_t i = 0; i < N_BASE; i++)
+			if (base_registers[i] == operand->reg && frame->saved->known >> i & 1)
+				base = frame->saved->v[i];
 	}
 	if (!base)
 		return 0;
@@ -500,7 +595,9 @@ static int frame_set_held(struct sections *s, struct arena *arena, struct frame 
 			.address = f->start + f->insns[f->sites[i].insn].offset +
 				   f->insns[f->sites[i].insn].size,
 			.target = f->sites[i].target->name,
-			.lock = operand_address(s, &f->sites[i].operand, frame),
+			.lock = insn->stale >> i & 1 ?
+					0 :
+					operand_address(s, &f->sites[i].operand, frame),
 			.always = insn->must >> i & 1,
 		};
 	}
