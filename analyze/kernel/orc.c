@@ -196,14 +196,27 @@ static int lookup_range(struct orc *orc, uint64_t pc, uint32_t *ret_lo, uint32_t
 	return 0;
 }
 
+/* Does entry @index reach as far as @pc? orc_lookup may be damaged and have led astray. */
+static bool entry_covers(struct orc *orc, uint32_t index, uint64_t pc)
+{
+	uint32_t value;
+
+	return index + 1 >= orc->n ||
+	       (kernel_read_u32(orc->kernel, orc->ips + 4 * ((uint64_t)index + 1), &value) == 0 &&
+		ip_of(orc->ips, index + 1, (int32_t)value) > pc);
+}
+
 static int kernel_entry_index(struct orc *orc, uint64_t pc, uint32_t *ret_index)
 {
-	uint32_t lo, hi;
+	uint32_t lo, hi, index;
 
 	if (pc >= orc->stext && pc < orc->etext) {
 		if (lookup_range(orc, pc, &lo, &hi) == 0 &&
-		    search(orc->kernel, orc->ips, lo, hi, pc, ret_index) == 0)
+		    search(orc->kernel, orc->ips, lo, hi, pc, &index) == 0 &&
+		    entry_covers(orc, index, pc)) {
+			*ret_index = index;
 			return 0;
+		}
 	} else if (pc < orc->sinittext || pc >= orc->einittext) {
 		return -ENOENT;
 	}

@@ -602,6 +602,9 @@ static void walk_begin(struct walk *walk, struct unwinder *u, struct arena *aren
 	walk->arena = arena;
 	walk->task = task;
 	stacks_collect(u->stacks, cpu, task, &walk->set);
+	/* A live kernel's stacks change from walk to walk. */
+	for (unsigned int i = 0; i < UNWIND_PAGES; i++)
+		u->pages[i].va = 0;
 }
 
 /* Unwinds from an anchor: the CPU gave no registers. */
