@@ -63,6 +63,18 @@ const char *explain_lock(struct arena *arena, const struct verdict *verdict)
 	return arena_printf(arena, "a %s", kind);
 }
 
+/* "f+0x12"; "f at ffffffffa0726860" where the source tells no offsets. */
+static const char *place_text(struct arena *arena, const struct frame *frame)
+{
+	if (!frame->function)
+		return "an unknown function";
+	if (frame->offset != SNAPSHOT_NONE)
+		return arena_printf(arena, "%s+0x%x", frame->function, frame->offset);
+	if (frame->address)
+		return arena_printf(arena, "%s at %" PRIx64, frame->function, frame->address);
+	return frame->function;
+}
+
 int explain_holder(const struct snapshot *snapshot, const struct group *group,
 		   struct verdict *verdict)
 {
@@ -73,11 +85,12 @@ int explain_holder(const struct snapshot *snapshot, const struct group *group,
 	const struct frame *section =
 		c->section != SNAPSHOT_NONE ? &c->actor->stack->frames[c->section] : NULL;
 	const char *who = explain_party(arena, &verdict->holder);
+	const char *where = section ? place_text(arena, section) : NULL;
 	const char *say[8];
 	unsigned int n = 0;
 	int r = 0;
 
-	if (!who)
+	if (!who || (section && !where))
 		return -ENOMEM;
 	if (c->proof & PROOF_OWNER_RECORD)
 		say[n++] = arena_printf(arena, "The hold probes recorded %s as the owner.", who);
@@ -89,22 +102,22 @@ int explain_holder(const struct snapshot *snapshot, const struct group *group,
 		say[n++] = arena_printf(arena, "The wait is for %s to act, and it has not.", who);
 	if ((c->proof & PROOF_TAKEN) && section)
 		say[n++] = arena_printf(arena,
-					"%s is in %s+0x%x, whose code called %s with this very "
+					"%s is in %s, whose code called %s with this very "
 					"lock (%" PRIx64 ") on the way here and has not released it.",
-					who, section->function, section->offset, c->site->target,
+					who, where, c->site->target,
 					c->site->lock);
 	else if ((c->proof & PROOF_PAST_CALL) && section)
 		say[n++] = arena_printf(arena,
-					"%s is in %s+0x%x, the function that the waiters wait in, "
+					"%s is in %s, the function that the waiters wait in, "
 					"past their call of the lock%s.",
-					who, section->function, section->offset,
+					who, where,
 					c->proof & PROOF_SECTION ? ", with no release between" :
 								   "");
 	else if ((c->proof & PROOF_SECTION) && section && c->site)
 		say[n++] = arena_printf(arena,
-					"%s is in %s+0x%x, whose code calls %s before this point "
+					"%s is in %s, whose code calls %s before this point "
 					"and releases it only after.",
-					who, section->function, section->offset, c->site->target);
+					who, where, c->site->target);
 	if ((c->proof & PROOF_SAME_STACK) && section)
 		say[n++] = arena_printf(arena,
 					"%s waits for the lock further in on the same stack: it "

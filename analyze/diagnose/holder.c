@@ -15,6 +15,7 @@
 #define PREEMPT_MASK 0xffu   /* include/linux/preempt.h: preempt_disable() nesting */
 #define SOFTIRQ_MASK 0xff00u /* … and softirqs or bottom halves disabled */
 #define CLEAR_MARGIN 0.1     /* how far the best must be ahead of the next */
+#define FUNCTION_SIZE_MAX 0x10000 /* hardly any is larger */
 #define SECOND_NS 1000000000ULL
 
 bool lock_kind_spins(enum lock_kind kind)
@@ -170,6 +171,20 @@ static const struct waiter *group_waiter(const struct group *group, const struct
 	return NULL;
 }
 
+/*
+ * Is @frame further on in the same function than @call? By address where both have one, as some
+ * sources tell no offsets; but two functions may have one name, so not across half the kernel.
+ */
+static bool frame_is_past(const struct frame *frame, const struct frame *call)
+{
+	if (!frame->function || !call->function || strcmp(frame->function, call->function) != 0)
+		return false;
+	if (frame->offset != SNAPSHOT_NONE && call->offset != SNAPSHOT_NONE)
+		return frame->offset > call->offset;
+	return frame->address && call->address && frame->address > call->address &&
+	       frame->address - call->address < FUNCTION_SIZE_MAX;
+}
+
 /* Is @frame in a waiter's own caller, past the place from which that waiter called the lock? */
 static bool frame_past_call(const struct group *group, const struct frame *frame)
 {
@@ -180,8 +195,7 @@ static bool frame_past_call(const struct group *group, const struct frame *frame
 		if (waiter->caller == SNAPSHOT_NONE)
 			continue;
 		caller = &waiter->actor->stack->frames[waiter->caller];
-		if (frame->function && strcmp(frame->function, caller->function) == 0 &&
-		    frame->offset > caller->offset)
+		if (frame_is_past(frame, caller))
 			return true;
 	}
 	return false;

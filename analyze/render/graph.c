@@ -465,7 +465,9 @@ static void print_root(struct print *p, const struct snapshot *snapshot, const s
 	put_party(p, snapshot, holder);
 	print_style(p, STYLE_NONE);
 	if (holder->function)
-		print_put(p, ": %s+0x%" PRIx32, holder->function, holder->offset);
+		print_put(p, ": %s", holder->function);
+	if (holder->function && holder->offset != SNAPSHOT_NONE)
+		print_put(p, "+0x%" PRIx32, holder->offset);
 	if (holder->function && holder->module)
 		print_put(p, " [%s]", holder->module);
 	print_end(p);

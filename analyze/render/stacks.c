@@ -72,6 +72,8 @@ static int frame_compare(const struct frame *a, const struct frame *b, uint32_t 
 		r = u64_compare(a->address, b->address);
 	if (r == 0 && a->function && !frame_offset_floats(a, index))
 		r = u64_compare(a->offset, b->offset);
+	if (r == 0 && a->offset == SNAPSHOT_NONE && !frame_offset_floats(a, index))
+		r = u64_compare(a->address, b->address);
 	return r;
 }
 
@@ -207,6 +209,8 @@ static void put_offsets(struct print *p, const struct view *views, uint32_t n, u
 	for (uint32_t i = 0; i < n && !more; i++) {
 		uint32_t offset = views[i].stack->frames[index].offset, j = 0;
 
+		if (offset == SNAPSHOT_NONE)
+			continue;
 		while (j < n_offsets && offsets[j] != offset)
 			j++;
 		if (j < n_offsets)
@@ -214,6 +218,13 @@ static void put_offsets(struct print *p, const struct view *views, uint32_t n, u
 		more = n_offsets == OFFSETS_MAX;
 		if (!more)
 			offsets[n_offsets++] = offset;
+	}
+	if (n_offsets == 0) {
+		const struct frame *frame = &views[0].stack->frames[index];
+
+		if (frame->address && !frame_offset_floats(frame, index))
+			print_put(p, " at %016" PRIx64, frame->address);
+		return;
 	}
 	if (n_offsets == 1) {
 		print_put(p, "+0x%" PRIx32, offsets[0]);

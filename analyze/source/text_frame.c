@@ -405,6 +405,9 @@ const char *text_frame_scan(const char *p, const char *end, struct text_frame *r
 		}
 	} else if (*p == '[') {
 		p = scan_opening_bracket(p, end, &f);
+	} else if (starts(p, end, "START:")) {
+		f.start = true;
+		p = scan_crash_body(skip_blanks(p + 6, end), end, 0, &f);
 	} else if (*p == '<') {
 		/* 2.6.16: "<ffffffff80123456>{f+12}" */
 		p = scan_hex(p + 1, end, &f.address, &digits);

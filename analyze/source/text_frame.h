@@ -9,6 +9,7 @@
  *
  *   #6 [ffff880028283950] f at ffffffff812a6f29 [mod]	crash; without #, without [], with f+9
  *   [ffff880018b54740] f at ffffffffdc5a63dc		crash bt -t: any text address on the stack
+ *   START: f at ffffffffdc5a63dc			… and what it says before them
  *   [exception RIP: f+9]				crash
  *   [<ffffffff810366e6>] f+0x12/0x40 [mod]		x86 until 4.9, arm64, ? f: not reliable
  *   [<ffffffff88012345>] :mod:f+0x12/0x40		2.6.18
@@ -40,6 +41,7 @@ struct text_frame {
 	bool unreliable;	    /* '?' or "(unreliable)" */
 	bool inlined;
 	bool exception;		    /* "[exception RIP: …]" */
+	bool start;		    /* "START: …": where the task is, above what bt -t found */
 };
 
 /*
