@@ -70,8 +70,10 @@ int main(int argc, char **argv)
 		printf("MSG %s\n", msgs.lines[i]);
 	printf("r %d open %.2f ms take %.2f ms\n", r, (b.tv_sec - a.tv_sec) * 1e3 + (b.tv_nsec - a.tv_nsec) / 1e6,
 	       (c.tv_sec - b.tv_sec) * 1e3 + (c.tv_nsec - b.tv_nsec) / 1e6);
-	if (r < 0)
+	if (r < 0) {
+		msgs_done(&msgs);
 		return 2;
+	}
 	printf("release %s build %s node %s arch %s up %.2f load %.2f panic '%s' cpu %d pid %d comm %s partial %d"
 	       " tasks %u arena %zu\n",
 	       s.kernel_release, s.build_id, s.nodename, s.arch, s.uptime_s, s.loadavg[0],
