@@ -214,6 +214,8 @@ def classify(ours, theirs):
             kinds.add("peer misses frames")
         elif tag == "insert":
             kinds.add("peer has frames more")
+        elif tag == "replace" and all("linked" in f[2] for f in ours["frames"][i1:i2]):
+            kinds.add("peer has another address where ours calls the function above")
         elif at_tail:
             kinds.add("peer goes astray")
         else:
@@ -238,6 +240,7 @@ def show(ours, theirs, out):
 
 
 def compare(args, dump, peer, ours):
+    """{class: [task...]} and what was compared, of one peer."""
     ours, theirs = PEERS[peer](args, dump, ours)
     classes = collections.defaultdict(list)
     for task, s in ours.items():
@@ -247,13 +250,22 @@ def compare(args, dump, peer, ours):
         classes[classify(s, theirs[task])].append(task)
     for task in theirs.keys() - ours.keys():
         classes["ours lacks the task"].append(task)
+    return classes, ours, theirs
+
+
+def report(args, peer, classes, ours, theirs, agreed):
+    """Prints one peer's classes; returns how many stacks nothing speaks for."""
     print(f"  {peer}: {len(theirs)} stacks")
     bad = 0
     for name, tasks in sorted(classes.items(), key=lambda c: -len(c[1])):
         running = sum(1 for t in tasks if ours.get(t, {}).get("cpu") is not None)
-        print(f"    {len(tasks):5} {name}" + (f"  ({running} of CPUs)" if running else ""))
-        bad += len(tasks) if BAD & set(name.split(" + ")) else 0
-        if name == "same" or not args.verbose:
+        note = f"  ({running} of CPUs)" if running else ""
+        if BAD & set(name.split(" + ")):
+            alone = [t for t in tasks if t not in agreed]
+            bad += len(alone)
+            note += f"  another peer agrees with ours in {len(tasks) - len(alone)}"
+        print(f"    {len(tasks):5} {name}{note}")
+        if name == "same":
             continue
         for task in tasks[:args.verbose]:
             out = []
@@ -284,8 +296,10 @@ def main():
         unsure = sum(1 for s in ours.values() for f in s["frames"] if "unreliable" in f[2])
         print(f"{dump}: {len(ours)} stacks of ours, {frames} frames, {unsure} unreliable, "
               f"{sum(1 for s in ours.values() if s['stopped'])} ended early")
-        for peer in args.peer or PEERS:
-            bad += compare(args, dump, peer, ours)
+        results = {p: compare(args, dump, p, ours) for p in args.peer or PEERS}
+        agreed = {t for p, r in results.items() if p != "drgn-below" for t in r[0]["same"]}
+        for peer, result in results.items():
+            bad += report(args, peer, *result, agreed)
     return 1 if bad else 0
 
 

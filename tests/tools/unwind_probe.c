@@ -47,7 +47,21 @@ static double now_ms(void)
 	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
 }
 
-static void print_stack(const struct stack *stack)
+/* Does the call before the frame's return address go right to the function of the frame above? */
+static bool is_linked(struct kernel *kernel, const struct frame *frame, const struct frame *above)
+{
+	uint8_t code[5];
+	int32_t rel;
+
+	if (frame->interrupted || !above->function ||
+	    kernel_read(kernel, frame->address - sizeof(code), code, sizeof(code)) < 0 ||
+	    code[0] != 0xe8)
+		return false;
+	memcpy(&rel, code + 1, sizeof(rel));
+	return frame->address + (uint64_t)(int64_t)rel == above->address - above->offset;
+}
+
+static void print_stack(struct kernel *kernel, const struct stack *stack)
 {
 	static const char *const contexts[] = { "task", "softirq", "irq", "nmi", "exception" };
 
@@ -59,6 +73,8 @@ static void print_stack(const struct stack *stack)
 		       f->module ? " [" : "", f->module ? f->module : "", f->module ? "]" : "",
 		       contexts[f->context], f->interrupted ? " interrupted" : "",
 		       f->reliable ? "" : " unreliable");
+		if (i && is_linked(kernel, f, f - 1))
+			printf(" linked");
 		if (f->regs && regs_has(f->regs, REG_X86_RDI))
 			printf(" rdi=%" PRIx64 " rbx=%" PRIx64 " flags=%" PRIx64,
 			       f->regs->v[REG_X86_RDI], f->regs->v[REG_X86_RBX],
@@ -108,7 +124,7 @@ static int show_cpus(struct probe *p, bool no_regs)
 		if (p->sections &&
 		    sections_annotate(p->sections, &p->arena, &stack) < 0)
 			return -ENOMEM;
-		print_stack(&stack);
+		print_stack(p->kernel, &stack);
 	}
 	return 0;
 }
@@ -131,7 +147,7 @@ static int show_tasks(struct probe *p, bool print)
 			return -ENOMEM;
 		if (print) {
 			printf("pid %u task %016" PRIx64 " %s\n", t->pid, t->address, t->comm);
-			print_stack(&stack);
+			print_stack(p->kernel, &stack);
 		}
 	}
 	return 0;
