@@ -45,7 +45,7 @@ to_disk()
 	wait
 }
 
-makedumpfile_() { makedumpfile --message-level 4 "$@"; }
+makedumpfile_() { makedumpfile --message-level 6 "$@"; }
 
 write_dump()
 {
@@ -72,6 +72,7 @@ write_dump()
 		if makedumpfile_ $opts /proc/vmcore /tmp/vmcore 2> /tmp/err; then
 			to_disk "$disk" < /tmp/vmcore
 		else
+			echo "exit $?" >> /tmp/err
 			echo 0 > /tmp/len
 		fi
 		rm -f /tmp/vmcore ;;

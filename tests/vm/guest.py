@@ -22,8 +22,8 @@ from qmp import Qmp, QmpError
 KDUMP_VARIANTS = ["kdump-zlib", "kdump-zlib-flat", "kdump-lzo", "kdump-lzo-flat", "kdump-elf",
                   "kdump-elf-flat", "kdump-plain", "kdump-plain-flat", "kdump-zstd",
                   "kdump-snappy"]
-# An ELF dump does not fit beside the crash kernel: it travels flattened and is put in order here.
-REARRANGED = {"kdump-elf": "kdump-elf-flat"}
+# Dumps that do not fit beside the crash kernel travel flattened and are put in order here.
+LARGE_MEM = 2048
 QMP_VARIANTS = {"qmp-elf": "elf", "qmp-kdump-zlib": "kdump-zlib"}
 
 
@@ -32,6 +32,21 @@ BOOT_SILENCE_S = 15
 # guest-init.sh gives the crash kernel the same.
 QUIRKS = ["mitigations=off", "tsc=reliable", "no_timer_check"]
 TRIGGERS = ["none", "sysrq-c", "nmi", "qmp"]
+
+
+LIVE = set()
+
+
+def end_with_guests(signum, _frame):
+    """Handler of SIGTERM and SIGINT for programs that run guests, whatever thread runs them."""
+    for g in list(LIVE):
+        g.proc.terminate()
+    os._exit(128 + signum)
+
+
+def guard():
+    signal.signal(signal.SIGTERM, end_with_guests)
+    signal.signal(signal.SIGINT, end_with_guests)
 
 
 class GuestError(Exception):
@@ -180,7 +195,9 @@ class Guest:
 
     def qemu(self):
         s = self.spec
-        argv = ["qemu-system-x86_64", "-accel", "tcg,thread=multi",
+        # timeout: a guest must not outlive a harness that was killed.
+        argv = ["timeout", "-k", "5", f"{s.deadline_s + 30:.0f}",
+                "qemu-system-x86_64", "-accel", "tcg,thread=multi",
                 # A kernel that sees a hypervisor takes spinlocks by test-and-set: no queue.
                 "-cpu", "Nehalem,-hypervisor",
                 "-smp", str(s.cpus), "-m", str(s.mem), "-nodefaults", "-no-user-config",
@@ -202,7 +219,11 @@ class Guest:
 
     def transfers(self):
         """The variants that the crash kernel writes: each once."""
-        return list(dict.fromkeys(REARRANGED.get(v, v) for v in self.spec.kdumps))
+        return list(dict.fromkeys(self.carrier(v) for v in self.spec.kdumps))
+
+    def carrier(self, variant):
+        large = variant in ("kdump-elf", "kdump-plain") or self.spec.mem > LARGE_MEM
+        return f"{variant}-flat" if large and not variant.endswith("-flat") else variant
 
     def disk(self, variant):
         return self.out / f"vmcore.{variant}.part"
@@ -270,6 +291,7 @@ class Guest:
             with open(self.out / "qemu.log", "wb") as log:
                 self.proc = subprocess.Popen(self.qemu(), stdin=subprocess.DEVNULL, stdout=log,
                                              stderr=subprocess.STDOUT)
+            LIVE.add(self)
             self.qmp = Qmp(f"{self.work}/qmp")
             self.drive()
         except QmpError as e:
@@ -353,8 +375,8 @@ class Guest:
             self.check_dump(self.disk(v), v, *got[v])
         for v in self.spec.kdumps:
             final = self.out / f"vmcore.{v}"
-            if v in REARRANGED:
-                with open(self.disk(REARRANGED[v]), "rb") as flat:
+            if self.carrier(v) != v:
+                with open(self.disk(self.carrier(v)), "rb") as flat:
                     subprocess.run([which("makedumpfile"), "-R", str(final)], stdin=flat,
                                    stdout=subprocess.DEVNULL, check=True)
         for v in self.transfers():
@@ -370,6 +392,15 @@ class Guest:
         if digest.hexdigest() != md5:
             raise self.fail(MissingDump, f"{variant}: {length} bytes arrived damaged")
 
+    def end_process(self):
+        """timeout hands SIGTERM on to QEMU."""
+        self.proc.terminate()
+        try:
+            self.proc.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
+
     def stop(self):
         if self.proc and self.proc.poll() is None:
             try:
@@ -377,8 +408,8 @@ class Guest:
                     self.qmp.command("quit", timeout=5)
                 self.proc.wait(timeout=5)
             except (QmpError, subprocess.TimeoutExpired):
-                self.proc.send_signal(signal.SIGKILL)
-                self.proc.wait()
+                self.end_process()
+        LIVE.discard(self)
         if self.qmp:
             self.qmp.close()
         if self.work:

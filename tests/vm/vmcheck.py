@@ -146,7 +146,7 @@ class Result:
         if self.skipped:
             return f"{head} skipped: {self.skipped}"
         if not self.checks:
-            return f"{head} FAILED: {self.failure}"
+            return f"{head} FAILED: {self.failure.splitlines()[0]}"
         cells = {c.column: c.result for c in self.checks}
         text = " ".join(f"{cells.get(c, '?'):8}" for c in COLUMNS)
         cost = f"{self.seconds * 1000:6.0f} ms {self.mib:4.0f} MiB"
@@ -290,6 +290,8 @@ def main():
     schema = Schema()
     missing = ready_kernels(rows)
     check = Check(args, schema)
+    guest.guard()
+    print(f"vmcheck: {len(rows)} guests, {max(1, args.jobs)} side by side", flush=True)
     print(f"{'':5} {'':3} {'scenario':22} {'dump':22} " + " ".join(f"{c:8}" for c in COLUMNS),
           flush=True)
     results = []
