@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "diagnose/actors.h"
 #include "diagnose/event.h"
@@ -349,8 +350,13 @@ static int set_roles(const struct diagnosis *d, struct verdict *v)
 			role = ROLE_IDLE;
 		} else if (role == ROLE_UNKNOWN && snapshot->cpus[i].panic) {
 			role = ROLE_PANIC;
-			r = add_bystander(d, v, actor, "it ran the panic, and has no part in the "
-						       "lockup by its own stack");
+			r = add_bystander(d, v, actor,
+					  snapshot->cpus[i].has_stack ?
+						  "it ran the panic, and has no part in the "
+						  "lockup by its own stack" :
+						  "it ran the panic; its stack is not shown, and "
+						  "nothing else says that it has a part in the "
+						  "lockup");
 		} else if (role == ROLE_UNKNOWN && actor->user) {
 			role = ROLE_BYSTANDER;
 			r = add_bystander(d, v, actor, "it was in user mode");
@@ -394,6 +400,41 @@ static bool lockup_is_proven(const struct lockup *lockup)
 	return lockup->n_cycle > 0;
 }
 
+/* Blocked for good, as far as can be told: in state D, or in a lock that signals do not end. */
+static bool waiter_is_blocked(const struct diagnosis *d, const struct waiter *waiter)
+{
+	const struct stack *stack = waiter->actor->stack;
+	enum task_state state;
+
+	if (waiter->actor->task >= d->snapshot->n_tasks)
+		return false;
+	state = d->snapshot->tasks[waiter->actor->task].state;
+	if (state != TASK_STATE_UNKNOWN)
+		return state == TASK_STATE_UNINTERRUPTIBLE;
+	return (waiter->wait->kind == LOCK_MUTEX || waiter->wait->kind == LOCK_RWSEM ||
+		waiter->wait->kind == LOCK_SEMAPHORE || waiter->wait->kind == LOCK_RTMUTEX ||
+		waiter->wait->kind == LOCK_PERCPU_RWSEM) &&
+	       !strstr(stack->frames[waiter->wait->frame].function, "interruptible");
+}
+
+/*
+ * A transcript without the panic's words or the log was made because something hung; that a person
+ * picked these stacks is all there is. One CPU in a spinlock may just be passing.
+ */
+static bool lockup_is_shown(const struct diagnosis *d, const struct lockup *lockup)
+{
+	const struct group *root = lockup->root;
+
+	if (d->snapshot->kind != SOURCE_CRASH_TRANSCRIPT || d->happening.event != EVENT_NONE || !root)
+		return false;
+	if (lock_kind_spins(root->kind))
+		return lockup->culprit || root->n_waiters > 1;
+	for (uint32_t i = 0; i < root->n_waiters; i++)
+		if (waiter_is_blocked(d, &root->waiters[i]))
+			return true;
+	return false;
+}
+
 /*
  * A source that shows no report of its own and no clocks (a crash transcript of a few CPUs) still
  * has the panic's word that there is a lockup: then a wait of the right kind is it.
@@ -402,6 +443,8 @@ static bool lockup_fits(const struct diagnosis *d, const struct lockup *lockup)
 {
 	bool sleeping = d->happening.event == EVENT_HUNG_TASK;
 
+	if (lockup_is_shown(d, lockup))
+		return true;
 	if (d->happening.event == EVENT_NONE || d->happening.event == EVENT_OOPS ||
 	    !lockup->root || lock_kind_spins(lockup->root->kind) == sleeping)
 		return false;
