@@ -57,7 +57,7 @@ static int nr_cpu_ids_find(struct kernel *kernel, uint32_t *ret_nr)
 
 int percpu_load(struct kernel *kernel)
 {
-	uint64_t address, *offsets;
+	uint64_t address, *offsets, *active = NULL;
 	uint32_t nr;
 	int r;
 
@@ -80,6 +80,14 @@ int percpu_load(struct kernel *kernel)
 	kernel->nr_cpu_ids = nr;
 	kernel->percpu_offset = offsets;
 	kernel->cpu_online = mask_load(kernel, "__cpu_online_mask", nr);
+	/*
+	 * A CPU that panic() stops takes itself out of the online mask (arch/x86/kernel/process.c
+	 * stop_this_cpu()) and stays active, which one that was unplugged is not.
+	 */
+	if (kernel_symbol(kernel, "__cpu_active_mask", &address) == 0)
+		active = mask_load(kernel, "__cpu_active_mask", nr);
+	for (uint32_t i = 0; kernel->cpu_online && active && i < (nr + 63) / 64; i++)
+		kernel->cpu_online[i] |= active[i];
 	kernel->cpu_possible = mask_load(kernel, "__cpu_possible_mask", nr);
 	return 0;
 }
