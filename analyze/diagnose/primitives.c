@@ -301,7 +301,7 @@ static bool eat_any(const char **p, size_t *n, const char *const *prefixes)
 static bool spin_family(const char *p, size_t n, struct primitive *ret)
 {
 	static const char *const before[] = { "_",	"raw_",	   "do_raw_", "native_", "pv_",
-					      "queued_", "ticket_", "debug_",  "arch_",	  "virt_",
+					      "queued_", "ticket_", "debug_",  "arch_",	  "virt_", "rt_",
 					      "xen_",	"paravirt_", NULL };
 	static const char *const after[] = { "_rq",	  "_irqsave", "_irqrestore", "_irq",
 					     "_bh",	  "_nested",  "_nest_lock",  "_flags",
