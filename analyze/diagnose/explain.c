@@ -75,6 +75,26 @@ static const char *place_text(struct arena *arena, const struct frame *frame)
 	return frame->function;
 }
 
+/* Where the waiters' call of the lock returns to in @section's function; "" when not there. */
+static const char *call_text(struct arena *arena, const struct group *group,
+			     const struct frame *section)
+{
+	for (uint32_t i = 0; section && i < group->n_waiters; i++) {
+		const struct waiter *waiter = &group->waiters[i];
+		const struct frame *caller;
+
+		if (waiter->caller == SNAPSHOT_NONE)
+			continue;
+		caller = &waiter->actor->stack->frames[waiter->caller];
+		if (function_same(caller->function, section->function)) {
+			const char *where = place_text(arena, caller);
+
+			return where ? arena_printf(arena, " (which returns to %s)", where) : NULL;
+		}
+	}
+	return "";
+}
+
 int explain_holder(const struct snapshot *snapshot, const struct group *group,
 		   struct verdict *verdict)
 {
@@ -109,8 +129,8 @@ int explain_holder(const struct snapshot *snapshot, const struct group *group,
 	else if ((c->proof & PROOF_PAST_CALL) && section)
 		say[n++] = arena_printf(arena,
 					"%s is in %s, the function that the waiters wait in, "
-					"past their call of the lock%s.",
-					who, where,
+					"past their call of the lock%s%s.",
+					who, where, call_text(arena, group, section),
 					c->proof & PROOF_SECTION ? ", with no release between" :
 								   "");
 	else if ((c->proof & PROOF_SECTION) && section && c->site)
@@ -118,6 +138,11 @@ int explain_holder(const struct snapshot *snapshot, const struct group *group,
 					"%s is in %s, whose code calls %s before this point "
 					"and releases it only after.",
 					who, where, c->site->target);
+	else if ((c->proof & PROOF_SECTION) && section)
+		say[n++] = arena_printf(arena,
+					"%s is in %s, which the scheduler calls with its CPU's run "
+					"queue locked.",
+					who, where);
 	if ((c->proof & PROOF_SAME_STACK) && section)
 		say[n++] = arena_printf(arena,
 					"%s waits for the lock further in on the same stack: it "
@@ -138,6 +163,67 @@ int explain_holder(const struct snapshot *snapshot, const struct group *group,
 	for (unsigned int i = 0; i < n && r == 0; i++)
 		r = verdict_add_evidence(verdict, say[i]);
 	return r;
+}
+
+/* The registers of @waiter, at the place where it waits, that hold @lock's address: up to 4. */
+static unsigned int waiter_registers(const struct waiter *waiter, uint32_t lock,
+				     const char *names[4])
+{
+	const struct actor *actor = waiter->actor;
+	uint32_t inner = context_innermost(actor->stack, waiter->wait->frame);
+	unsigned int n = 0;
+
+	for (uint32_t i = 0; i < actor->n_refs && n < 4; i++)
+		if (actor->refs[i].lock == lock && actor->refs[i].frame == inner &&
+		    actor->stack->frames[inner].regs)
+			names[n++] = actor->refs[i].where;
+	return n;
+}
+
+static bool name_in(const char *name, const char *const *names, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+int explain_registers(const struct snapshot *snapshot, const struct group *group,
+		      struct verdict *verdict)
+{
+	const char *common[4], *text = NULL;
+	unsigned int n_common = 0, n_waiters = 0;
+
+	if (group->lock >= snapshot->n_locks || !snapshot->locks[group->lock].address)
+		return 0;
+	for (uint32_t i = 0; i < group->n_waiters; i++) {
+		const char *names[4];
+		unsigned int n = waiter_registers(&group->waiters[i], group->lock, names), kept = 0;
+
+		if (n == 0)
+			continue;
+		for (unsigned int k = 0; k < (n_waiters ? n_common : n); k++)
+			if (!n_waiters || name_in(common[k], names, n))
+				common[kept++] = n_waiters ? common[k] : names[k];
+		n_common = kept;
+		n_waiters++;
+	}
+	if (n_common == 0)
+		return 0;
+	for (unsigned int k = 0; k < n_common; k++)
+		text = arena_printf(verdict->arena, "%s%s%s", text ? text : "",
+				    !text ? "" : k + 1 == n_common ? " and " : ", ", common[k]);
+	return verdict_add_evidence(
+		verdict, n_waiters == 1 ?
+				 arena_printf(verdict->arena,
+					      "The lock's address, %" PRIx64 ", is in the waiter's %s.",
+					      snapshot->locks[group->lock].address, text) :
+				 arena_printf(verdict->arena,
+					      "One lock: its address, %" PRIx64 ", is in %s of %s%u "
+					      "waiters.",
+					      snapshot->locks[group->lock].address, text,
+					      n_waiters == group->n_waiters ? "all " : "",
+					      n_waiters));
 }
 
 int explain_unknown_holder(const struct snapshot *snapshot, const struct actors *actors,
@@ -315,8 +401,8 @@ int explain_summary(const struct snapshot *snapshot, struct verdict *v)
 				    explain_party(arena, &v->holder),
 				    v->lock_kind == LOCK_WORKQUEUE ? "runs work of" : "holds", lock,
 				    function_text(arena, v->holder.function, v->holder.module),
-				    v->n_waiters && v->waiters[0].function ?
-					    v->waiters[0].function :
+				    v->n_cycle && v->cycle[0].waiter.function ?
+					    v->cycle[0].waiter.function :
 					    "an unknown function");
 	else if (v->pattern == PATTERN_LOST_HOLDER)
 		text = arena_printf(arena, "%s is held, but whoever took it is gone; %s", lock,

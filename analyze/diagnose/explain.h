@@ -20,6 +20,10 @@ const char *explain_lock(struct arena *arena, const struct verdict *verdict);
 int explain_holder(const struct snapshot *snapshot, const struct group *group,
 		   struct verdict *verdict);
 
+/* Which registers of the waiters say that it is one lock, as evidence of @verdict. */
+int explain_registers(const struct snapshot *snapshot, const struct group *group,
+		      struct verdict *verdict);
+
 /* What would settle who holds @group's lock, as unknowns of @verdict. */
 int explain_unknown_holder(const struct snapshot *snapshot, const struct actors *actors,
 			   const struct group *group, struct verdict *verdict);

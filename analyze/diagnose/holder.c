@@ -160,6 +160,7 @@ struct question {
 	uint64_t address;	 /* of the lock, 0 unknown */
 	int held_write;		 /* how it is held: 1, 0, -1 unknown */
 	bool preempt_counts;	 /* spinlocks raise the preempt count on this kernel */
+	bool run_queue;		 /* the lock is a run queue's */
 };
 
 /* The wait of @actor that belongs to the group, or NULL. */
@@ -225,12 +226,15 @@ static void weigh_frame(const struct question *q, const struct actor *actor, uin
 	struct candidate c = { .actor = actor, .section = index, .ref = SNAPSHOT_NONE };
 	bool past = frame_past_call(q->group, frame);
 	enum section section;
+	bool implied;
 
 	section = frame_section(frame, q->group->kind, q->held_write, q->address, &c.site);
-	if (section == SECTION_OUTSIDE || (section == SECTION_UNKNOWN && !past))
+	implied = section == SECTION_UNKNOWN && q->run_queue &&
+		  frame_holds_run_queue(actor->stack, from, index);
+	if (section == SECTION_OUTSIDE || (section == SECTION_UNKNOWN && !past && !implied))
 		return;
 	c.ref = actor_ref(q, actor, from, index);
-	if (section >= SECTION_MAYBE)
+	if (section >= SECTION_MAYBE || implied)
 		c.proof |= PROOF_SECTION;
 	if (section == SECTION_EXACT)
 		c.proof |= PROOF_TAKEN;
@@ -424,6 +428,22 @@ static bool preempt_counts(const struct snapshot *snapshot, const struct group *
 	return false;
 }
 
+/* Text may show only some of the CPUs, and not even say how many there are. */
+static bool all_cpus_shown(const struct snapshot *snapshot)
+{
+	if (snapshot->kind != SOURCE_CRASH_TRANSCRIPT && snapshot->kind != SOURCE_CONSOLE_LOG)
+		return true;
+	return snapshot->n_cpus_total != SNAPSHOT_NONE && snapshot->n_cpus >= snapshot->n_cpus_total;
+}
+
+static bool group_is_run_queue(const struct group *group)
+{
+	for (uint32_t i = 0; i < group->n_waiters; i++)
+		if (wait_is_for_run_queue(group->waiters[i].actor->stack, group->waiters[i].wait))
+			return true;
+	return false;
+}
+
 static void group_choose(struct question *q, struct group *group)
 {
 	struct candidate best = stored_owner(q), next = { 0 };
@@ -446,7 +466,7 @@ static void group_choose(struct question *q, struct group *group)
 			}
 		}
 		/* The only one left who can hold it, and it is inside such a section. */
-		if (best.actor && n_able == 1 && !group_waiter(group, best.actor) &&
+		if (best.actor && n_able == 1 && all_cpus_shown(q->snapshot) && !group_waiter(group, best.actor) &&
 		    next.confidence < 0.4) {
 			best.proof |= PROOF_ONLY_ONE;
 			best.confidence += best.confidence < 0.6 ? 0.2 : 0.03;
@@ -483,6 +503,7 @@ int groups_build(struct arena *arena, const struct snapshot *snapshot,
 			q.held_write = 0;
 		q.preempt_counts = lock_kind_spins(q.group->kind) &&
 				   preempt_counts(snapshot, q.group);
+		q.run_queue = q.group->kind == LOCK_SPINLOCK && group_is_run_queue(q.group);
 		group_choose(&q, &g.groups.v[i]);
 	}
 	*ret_groups = g.groups;

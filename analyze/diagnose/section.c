@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "diagnose/section.h"
 
+#include <string.h>
+
 #include "diagnose/primitives.h"
 
 enum section frame_section(const struct frame *frame, enum lock_kind kind, int write,
@@ -32,4 +34,54 @@ enum section frame_section(const struct frame *frame, enum lock_kind kind, int w
 		}
 	}
 	return section;
+}
+
+static bool function_in(const char *function, const char *const *names)
+{
+	for (; function && *names; names++)
+		if (strncmp(function, *names, strlen(*names)) == 0 &&
+		    function_base_length(function) == strlen(*names))
+			return true;
+	return false;
+}
+
+bool frame_holds_run_queue(const struct stack *stack, uint32_t from, uint32_t index)
+{
+	/* kernel/sched/: called by __schedule(), the tick or a wakeup under rq_lock(). */
+	static const char *const inside[] = {
+		"pick_next_task", "__pick_next_task", "pick_next_task_fair", "pick_next_task_rt",
+		"pick_next_task_dl", "pick_next_entity", "pick_task_fair", "pick_eevdf",
+		"set_next_entity", "put_prev_entity", "put_prev_task_fair", "dequeue_task_fair",
+		"enqueue_task_fair", "dequeue_entity", "enqueue_entity", "dequeue_entities",
+		"dequeue_task", "enqueue_task", "deactivate_task", "activate_task",
+		"task_tick_fair", "entity_tick", "update_curr", "update_rq_clock",
+		"ttwu_do_activate", "check_preempt_curr", "wakeup_preempt", NULL,
+	};
+	static const char *const let_go[] = {
+		"newidle_balance", "sched_balance_newidle", "idle_balance", "load_balance",
+		"sched_balance_rq", "balance_fair", "double_lock_balance", "_double_lock_balance",
+		"finish_task_switch", "__balance_callbacks", "balance_callbacks", "schedule_tail",
+		"context_switch", "__schedule", NULL,
+	};
+
+	if (!function_in(stack->frames[index].function, inside))
+		return false;
+	for (uint32_t i = from; i < index; i++)
+		if (function_in(stack->frames[i].function, let_go))
+			return false;
+	return true;
+}
+
+bool wait_is_for_run_queue(const struct stack *stack, const struct wait *wait)
+{
+	/* Callers of lock functions that inlined rq_lock(), or that wait for nothing else. */
+	static const char *const callers[] = { "ttwu_queue", "double_rq_lock", "sched_tick",
+					       "scheduler_tick", "update_blocked_averages",
+					       "sched_balance_update_blocked_averages", NULL };
+
+	for (uint32_t i = context_innermost(stack, wait->frame); i <= wait->frame; i++)
+		if (stack->frames[i].function && strstr(stack->frames[i].function, "rq_lock"))
+			return true;
+	return wait->frame + 1 < stack->n &&
+	       function_in(stack->frames[wait->frame + 1].function, callers);
 }

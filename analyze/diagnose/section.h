@@ -21,4 +21,15 @@ enum section {
 enum section frame_section(const struct frame *frame, enum lock_kind kind, int write,
 			   uint64_t address, const struct held_call **ret_site);
 
+/*
+ * By the scheduler's own order of things, for sources that show no code: does whoever is in @index
+ * of @stack hold its CPU's run queue lock there? The scheduler takes it in one function and calls
+ * others with it held; some of them let go of it, which ends it for the frames outside of them.
+ * @from: the innermost frame that counts.
+ */
+bool frame_holds_run_queue(const struct stack *stack, uint32_t from, uint32_t index);
+
+/* Is what @wait of @stack waits for a run queue's lock, by the names of the functions? */
+bool wait_is_for_run_queue(const struct stack *stack, const struct wait *wait);
+
 #endif

@@ -454,16 +454,7 @@ static int locks_make(struct search *x)
 	return r;
 }
 
-static bool owner_waits_for(const struct owner *owner, uint32_t frame, uint32_t lock)
-{
-	for (uint32_t i = 0; i < *owner->n_waits; i++)
-		if ((*owner->waits)[i].lock == lock &&
-		    context_innermost(owner->stack, (*owner->waits)[i].frame) == frame)
-			return true;
-	return false;
-}
-
-/* Locks' addresses in the registers of those who do not wait for them there. */
+/* Locks' addresses in anybody's registers; those of the waiters are what tells the lock. */
 static int refs_make(struct search *x)
 {
 	size_t n_known;
@@ -483,7 +474,7 @@ static int refs_make(struct search *x)
 				const char *name;
 				struct lock_ref *ref;
 
-				if (!hit || owner_waits_for(owner, f, hit->index))
+				if (!hit)
 					continue;
 				name = register_name(&x->s->arena, x->conv, reg);
 				if (!name)

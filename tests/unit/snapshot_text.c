@@ -298,6 +298,8 @@ static bool parse_frame(struct parser *p, char **rest)
 			f->interrupted = true;
 		else if (strcmp(key, "unreliable") == 0)
 			f->reliable = false;
+		else if (strcmp(key, "no-offset") == 0)
+			f->offset = SNAPSHOT_NONE;
 		else if (strcmp(key, "softirq") == 0)
 			f->context = CONTEXT_SOFTIRQ;
 		else if (strcmp(key, "irq") == 0)
@@ -398,6 +400,8 @@ static bool parse_line(struct parser *p, char *line, void (*expect)(void *, cons
 		return parse_task(p, &rest);
 	if (strcmp(key, "panic") == 0)
 		return (p->s->panic = arena_strdup(&p->s->arena, rest)) != NULL;
+	if (strcmp(key, "cpus-total") == 0)
+		return (p->s->n_cpus_total = (uint32_t)atoi(word(&rest)), true);
 	if (strcmp(key, "panic-cpu") == 0)
 		return (p->s->panic_cpu = (uint32_t)atoi(word(&rest)), true);
 	if (strcmp(key, "thresh") == 0)

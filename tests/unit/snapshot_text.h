@@ -9,6 +9,7 @@
  * person. One fact per line; '#' begins a comment. Words are separated by blanks.
  *
  *   kind vmcore|console-log|crash-transcript|live
+ *   cpus-total N                        CPUs of the machine
  *   panic WORDS...                      the panic string
  *   panic-cpu N
  *   thresh SECONDS                      kernel.watchdog_thresh
@@ -18,6 +19,7 @@
  *   cpu N pid N comm C [idle] [user] [panic] [irqs-off] [preempt HEX] [watchdog SECONDS]
  *   task pid N comm C state D|S|R [last-ran SECONDS]
  *     frame FUNCTION+HEX [@module] [interrupted] [unreliable] [irq|softirq|nmi|exception]
+ *           [no-offset]                 only the address is known
  *     held [FUNCTION [maybe] [=HEX]]... the frame's code was read: lock calls not undone there,
  *                                       on some ways only, with the lock's address
  *     wait ID                           the stack's innermost wait not yet given a lock has this one

@@ -3,7 +3,7 @@
  * The judgement on described snapshots: each file of tests/data/diagnose/ is one test, with its
  * expectations inside. Keys: event, pattern, lock, lock-kind, primitive, waiters N, waiter FUNCTION,
  * holder FUNCTION|none [cpu N] [pid N], acquired-in, cycle N, others N, role CPU ROLE,
- * unknown WORDS (some unknown has them), signature none.
+ * unknown WORDS (some unknown has them), confidence-below N, signature none.
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -120,6 +120,8 @@ static void check(const char *line, const struct snapshot *s, const struct verdi
 		check_number(line, rest, v->n_others);
 	else if (strcmp(key, "unknown") == 0)
 		assert_true(has_unknown(v, rest));
+	else if (strcmp(key, "confidence-below") == 0)
+		assert_true(v->confidence < atof(rest));
 	else if (strcmp(key, "signature") == 0)
 		check_text(line, rest, *v->signature ? v->signature : NULL);
 	else if (strcmp(key, "role") == 0) {
