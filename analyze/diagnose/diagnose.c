@@ -292,6 +292,8 @@ static int describe(const struct diagnosis *d, const struct lockup *lockup, stru
 		if (lockup->cycle[i]->holder.confidence < v->confidence)
 			v->confidence = lockup->cycle[i]->holder.confidence;
 	if (r == 0)
+		r = explain_registers(d->snapshot, root, v);
+	if (r == 0)
 		r = state_word(d, v);
 	if (r == 0)
 		r = add_waiters(d, lockup, v);
