@@ -4,8 +4,8 @@
  * control comes to it, and those that are held on every way to it. A call of an acquire function
  * adds itself, a release takes away the calls it undoes: those with the same argument (register and
  * displacement, or address), or all of its kind where arguments cannot be compared. Iterated until
- * nothing changes. Kernels that inline spin_unlock() (5.10 and older without preemption) store a
- * zero byte through the same register: that is seen as well.
+ * nothing changes. Kernels without preemption (Debian until 5.16) inline the unlocks of spinlocks
+ * and rwlocks: a zero byte or an atomic subtraction, seen as well.
  *
  * Not followed: indirect jumps, jumps out of the function (.cold parts) and back. An address that
  * no followed way reaches is "not read", never "no lock held".
@@ -42,6 +42,13 @@ struct site {
 	struct operand operand;
 };
 
+enum inlined {
+	INLINED_NONE,
+	INLINED_BYTE,	/* a zero byte stored: spin_unlock(), write_unlock(), or none of them */
+	INLINED_SPIN,	/* the same in the place of a paravirt call: spin_unlock() for certain */
+	INLINED_READER, /* an atomic subtraction of one reader: read_unlock() */
+};
+
 struct insn {
 	uint32_t offset;
 	uint8_t size;
@@ -50,8 +57,8 @@ struct insn {
 	bool leaves;	  /* return, tail jump, indirect jump */
 	int32_t jump;	  /* index of the instruction jumped to, -1 none */
 	uint8_t writes;	  /* callee-saved registers that it changes, bits by base_registers[] */
-	bool clears;	  /* stores a zero byte through @cleared: an inlined unlock, perhaps */
-	struct operand cleared;
+	uint8_t drops;	  /* enum inlined: an unlock compiled into the function, perhaps */
+	struct operand dropped; /* of that lock */
 	uint64_t may, must; /* sites held when control comes here */
 	uint64_t stale;	    /* sites whose operand's register has been changed since, on some way */
 	bool reached;
@@ -97,6 +104,14 @@ static const struct target *target_find(const struct sections *s, uint64_t addre
 	return bsearch(&key, s->targets, s->n_targets, sizeof(key), target_compare);
 }
 
+/* In a KVM or Xen guest the paravirt call of an inlined unlock is a direct call of one of these. */
+static const char *const paravirt_unlocks[] = {
+	"__raw_callee_save___pv_queued_spin_unlock",
+	"__raw_callee_save___native_queued_spin_unlock",
+};
+
+#define N_PARAVIRT (sizeof(paravirt_unlocks) / sizeof(*paravirt_unlocks))
+
 int sections_new(struct kernel *kernel, struct sections **ret)
 {
 	struct sections *s = calloc(1, sizeof(*s));
@@ -107,7 +122,7 @@ int sections_new(struct kernel *kernel, struct sections **ret)
 		return -ENOMEM;
 	s->kernel = kernel;
 	arena_init(&s->arena);
-	s->targets = arena_calloc(&s->arena, n, sizeof(*s->targets));
+	s->targets = arena_calloc(&s->arena, n + N_PARAVIRT, sizeof(*s->targets));
 	if (!s->targets || cs_open(CS_ARCH_X86, CS_MODE_64, &s->capstone) != CS_ERR_OK) {
 		arena_done(&s->arena);
 		free(s);
@@ -121,6 +136,15 @@ int sections_new(struct kernel *kernel, struct sections **ret)
 		    !primitive_find(names[i], &t->what))
 			continue;
 		t->name = names[i];
+		s->n_targets++;
+	}
+	for (size_t i = 0; i < N_PARAVIRT; i++) {
+		struct target *t = &s->targets[s->n_targets];
+
+		if (kernel_symbol(kernel, paravirt_unlocks[i], &t->address) < 0)
+			continue;
+		t->name = "queued_spin_unlock";
+		t->what = (struct primitive){ LOCK_SPINLOCK, PRIMITIVE_RELEASE, -1, false };
 		s->n_targets++;
 	}
 	qsort(s->targets, s->n_targets, sizeof(*s->targets), target_compare);
@@ -249,16 +273,50 @@ static uint8_t base_writes(csh capstone, const cs_insn *in)
 	return mask;
 }
 
-/* movb $0, (lock): how spin_unlock() and write_unlock() look inlined (queued_spin_unlock()). */
-static bool is_clear(const cs_insn *in, struct operand *ret)
+/* The memory at @op, by what RDI was last told to be where it goes through RDI. */
+static struct operand memory_of(const cs_x86_op *op, uint64_t next, const struct operand *rdi)
+{
+	struct operand o = operand_of(op, next);
+
+	if (o.kind != OPERAND_REGISTER || o.reg != X86_REG_RDI)
+		return o;
+	if (rdi->kind == OPERAND_LOADED && o.value != 0)
+		return (struct operand){ OPERAND_UNKNOWN, 0, 0 };
+	return (struct operand){ rdi->kind, rdi->reg, rdi->value + o.value };
+}
+
+/*
+ * Unlocks compiled into the function (include/asm-generic/qspinlock.h, qrwlock.h). queued_spin_unlock()
+ * is "movb $0, (lock)"; with paravirt locks compiled in it is that with RDI and filled up with a
+ * NOP of 3 or 4 bytes to the length of the call it replaces (@after: the bytes that follow).
+ * queued_read_unlock() subtracts _QR_BIAS, 0x200: "lock xadd", "lock sub" or "lock add".
+ */
+static enum inlined inlined_unlock(const cs_insn *in, const uint8_t *after, size_t left,
+				   const struct operand *rdi, struct operand *ret)
 {
 	const cs_x86 *x = &in->detail->x86;
+	uint64_t next = in->address + in->size;
 
-	if (in->id != X86_INS_MOV || x->op_count != 2 || x->operands[0].type != X86_OP_MEM ||
-	    x->operands[0].size != 1 || x->operands[1].type != X86_OP_IMM || x->operands[1].imm != 0)
-		return false;
-	*ret = operand_of(&x->operands[0], in->address + in->size);
-	return ret->kind != OPERAND_UNKNOWN;
+	if (x->op_count != 2 || x->operands[0].type != X86_OP_MEM)
+		return INLINED_NONE;
+	*ret = memory_of(&x->operands[0], next, rdi);
+	if (in->id == X86_INS_MOV && x->operands[0].size == 1 &&
+	    x->operands[1].type == X86_OP_IMM && x->operands[1].imm == 0) {
+		if (in->size == 3 && x->operands[0].mem.base == X86_REG_RDI && left >= 3 &&
+		    after[0] == 0x0f && after[1] == 0x1f && (after[2] == 0x00 || after[2] == 0x40))
+			return INLINED_SPIN;
+		return ret->kind == OPERAND_UNKNOWN ? INLINED_NONE : INLINED_BYTE;
+	}
+	if (x->prefix[0] != X86_PREFIX_LOCK || x->operands[0].size != 4 ||
+	    ret->kind == OPERAND_UNKNOWN)
+		return INLINED_NONE;
+	if (in->id == X86_INS_XADD ||
+	    (in->id == X86_INS_SUB && x->operands[1].type == X86_OP_IMM &&
+	     x->operands[1].imm == 0x200) ||
+	    (in->id == X86_INS_ADD && x->operands[1].type == X86_OP_IMM &&
+	     (int32_t)x->operands[1].imm == -0x200))
+		return INLINED_READER;
+	return INLINED_NONE;
 }
 
 /* Any direct call or jump to a lock function in these bytes? Most functions have none. */
@@ -286,7 +344,7 @@ static bool writes_operand(uint8_t writes, const struct operand *operand)
 }
 
 static bool insn_add(struct sections *s, struct function *f, const cs_insn *in,
-		     struct operand *rdi)
+		     const uint8_t *after, size_t left, struct operand *rdi)
 {
 	struct insn *slot = ARENA_APPEND(&s->arena, f->insns, f->n_insns);
 	const cs_x86 *x = &in->detail->x86;
@@ -321,8 +379,8 @@ static bool insn_add(struct sections *s, struct function *f, const cs_insn *in,
 	} else if (cs_insn_group(s->capstone, in, CS_GRP_RET) || in->id == X86_INS_UD2) {
 		slot->falls = false;
 		slot->leaves = true;
-	} else if (is_clear(in, &slot->cleared)) {
-		slot->clears = true;
+	} else if ((slot->drops = inlined_unlock(in, after, left, rdi, &slot->dropped))) {
+		slot->writes = base_writes(s->capstone, in);
 	} else {
 		struct operand copy;
 
@@ -359,7 +417,7 @@ static bool function_decode(struct sections *s, struct function *f, const uint8_
 	bool ok = in != NULL;
 
 	while (ok && left && cs_disasm_iter(s->capstone, &code, &left, &address, in))
-		ok = insn_add(s, f, in, &rdi);
+		ok = insn_add(s, f, in, code, left, &rdi);
 	if (in)
 		cs_free(in, 1);
 	if (!ok || f->n_insns == 0)
@@ -401,25 +459,44 @@ struct lock_state {
 	uint64_t may, must, stale;
 };
 
+static void state_release(const struct function *f, struct lock_state *state,
+			  const struct primitive *what, const struct operand *operand,
+			  bool only_same)
+{
+	uint64_t mask = release_mask(f, state->may, state->stale, what, operand, only_same);
+
+	state->may &= ~mask;
+	state->must &= ~mask;
+}
+
+static void apply_inlined(const struct function *f, const struct insn *insn,
+			  struct lock_state *state)
+{
+	static const struct primitive spin = { LOCK_SPINLOCK, PRIMITIVE_RELEASE, -1, false };
+	static const struct primitive writer = { LOCK_RWLOCK, PRIMITIVE_RELEASE, 1, false };
+	static const struct primitive reader = { LOCK_RWLOCK, PRIMITIVE_RELEASE, 0, false };
+
+	switch (insn->drops) {
+	case INLINED_BYTE:
+		state_release(f, state, &spin, &insn->dropped, true);
+		state_release(f, state, &writer, &insn->dropped, true);
+		break;
+	case INLINED_SPIN:
+		state_release(f, state, &spin, &insn->dropped, false);
+		break;
+	case INLINED_READER:
+		state_release(f, state, &reader, &insn->dropped, true);
+		break;
+	}
+}
+
 /* The state after @insn: what its lock call or store does to what was held before. */
 static void insn_apply(const struct function *f, const struct insn *insn, struct lock_state *state)
 {
-	static const struct primitive inlined[] = {
-		{ LOCK_SPINLOCK, PRIMITIVE_RELEASE, -1, false },
-		{ LOCK_RWLOCK, PRIMITIVE_RELEASE, 1, false },
-	};
 	const struct site *site;
 
-	if (insn->clears && state->may) {
-		for (unsigned int i = 0; i < 2; i++) {
-			uint64_t mask = release_mask(f, state->may, state->stale, &inlined[i],
-						     &insn->cleared, true);
-
-			state->may &= ~mask;
-			state->must &= ~mask;
-		}
-		return;
-	}
+	if (insn->drops && state->may)
+		apply_inlined(f, insn, state);
 	for (uint32_t i = 0; i < f->n_sites && insn->writes; i++)
 		if (writes_operand(insn->writes, &f->sites[i].operand))
 			state->stale |= 1ULL << i;
@@ -440,14 +517,9 @@ static void insn_apply(const struct function *f, const struct insn *insn, struct
 	case PRIMITIVE_TRYLOCK:
 		state->may |= 1ULL << insn->site;
 		break;
-	case PRIMITIVE_RELEASE: {
-		uint64_t mask = release_mask(f, state->may, state->stale, &site->target->what,
-					     &site->operand, false);
-
-		state->may &= ~mask;
-		state->must &= ~mask;
+	case PRIMITIVE_RELEASE:
+		state_release(f, state, &site->target->what, &site->operand, false);
 		break;
-	}
 	default:
 		break;
 	}

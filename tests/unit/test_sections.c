@@ -63,6 +63,32 @@ asm(".pushsection .rodata\n"
     " call fn_work\nmark_inl_in: movb $0, (%rbx)\n call fn_work\nmark_inl_out: pop %rbx\n ret\n"
     "end_inlined: .balign 16\n"
 
+    /* As 5.10 has it: the paravirt call is patched to a store through RDI, with a NOP after it. */
+    ".globl fn_patched, mark_patched_in, mark_patched_out, end_patched\n"
+    "fn_patched: push %rbx\n lea 8(%rdi), %rbx\n mov %rbx, %rdi\n call fn_spin_lock\n"
+    " mov %rbx, %rdi\n movb $0, (%rdi)\n call fn_work\nmark_patched_in: mov %rbx, %rdi\n"
+    " call fn_spin_lock\n mov (%rsp), %rdi\n movb $0, (%rdi)\n .byte 0x0f, 0x1f, 0x40, 0x00\n call fn_work\nmark_patched_out: pop %rbx\n"
+    " ret\n"
+    "end_patched: .balign 16\n"
+    ".globl fn_unpatched, mark_unpatched_in, end_unpatched\n"
+    "fn_unpatched: push %rbx\n mov %rdi, %rbx\n call fn_spin_lock\n mov (%rsp), %rdi\n"
+    " movb $0, (%rdi)\n call fn_work\nmark_unpatched_in: pop %rbx\n ret\n"
+    "end_unpatched: .balign 16\n"
+
+    /* read_unlock() inlined, after something else was counted. */
+    ".globl fn_xadd, mark_xadd_in, mark_xadd_out, end_xadd\n"
+    "fn_xadd: push %rbx\n mov %rdi, %rbx\n call fn_read_lock\n mov $0xfffffe00, %eax\n"
+    " lock xadd %eax, 4(%rbx)\n call fn_work\nmark_xadd_in: mov $0xfffffe00, %eax\n"
+    " lock xadd %eax, (%rbx)\n call fn_work\nmark_xadd_out: pop %rbx\n ret\n"
+    "end_xadd: .balign 16\n"
+
+    /* A KVM guest's. */
+    ".globl fn_callee_save, fn_paravirt, mark_pv_in, mark_pv_out, end_paravirt\n"
+    "fn_callee_save: ret\n .balign 16\n"
+    "fn_paravirt: push %rbx\n mov %rdi, %rbx\n call fn_spin_lock\n call fn_work\nmark_pv_in:"
+    " mov %rbx, %rdi\n call fn_callee_save\n call fn_work\nmark_pv_out: pop %rbx\n ret\n"
+    "end_paravirt: .balign 16\n"
+
     /* A loop that takes and drops the lock; the mark is after the drop. */
     ".globl fn_loop, mark_loop, end_loop\n"
     "fn_loop: push %rbx\n mov %rdi, %rbx\n2: mov %rbx, %rdi\n call fn_spin_lock\n mov %rbx, %rdi\n"
@@ -115,6 +141,18 @@ FUNCTION(twice)
 FUNCTION(maybe)
 FUNCTION(two)
 FUNCTION(inlined)
+FUNCTION(patched)
+FUNCTION(unpatched)
+FUNCTION(xadd)
+FUNCTION(paravirt)
+DECLARE(fn_callee_save)
+DECLARE(mark_patched_in)
+DECLARE(mark_patched_out)
+DECLARE(mark_unpatched_in)
+DECLARE(mark_xadd_in)
+DECLARE(mark_xadd_out)
+DECLARE(mark_pv_in)
+DECLARE(mark_pv_out)
 FUNCTION(loop)
 FUNCTION(interruptible)
 FUNCTION(indirect)
@@ -163,6 +201,7 @@ static int setup(void **state)
 		{ "mutex_unlock", va(fn_mutex_unlock), 16, 'T' },
 		{ "_raw_read_lock", va(fn_read_lock), 16, 'T' },
 		{ "_raw_read_unlock", va(fn_read_unlock), 16, 'T' },
+		{ "__raw_callee_save___pv_queued_spin_unlock", va(fn_callee_save), 16, 'T' },
 	};
 
 	assert_true((size_t)(code_end - code_begin) < FAKE_PAGE);
@@ -284,6 +323,40 @@ static void test_inlined_unlock(void **state)
 
 	assert_int_equal(in.n_held, 1);
 	assert_int_equal(in.held[0].lock, LOCK_A);
+	assert_true(out.code_read);
+	assert_int_equal(out.n_held, 0);
+}
+
+/* A store through RDI that is told: RBX's lock, dropped at the first. */
+static void test_patched_unlock(void **state)
+{
+	struct scene *s = *state;
+	struct frame in = READ(patched, mark_patched_in), out = READ(patched, mark_patched_out);
+	struct frame other = READ(unpatched, mark_unpatched_in);
+
+	assert_true(in.code_read);
+	assert_int_equal(in.n_held, 0);
+	assert_int_equal(out.n_held, 0);
+	/* A zero byte through a pointer of unknown origin is no unlock unless a NOP says so. */
+	assert_int_equal(other.n_held, 1);
+}
+
+static void test_inlined_read_unlock(void **state)
+{
+	struct scene *s = *state;
+	struct frame in = READ(xadd, mark_xadd_in), out = READ(xadd, mark_xadd_out);
+
+	assert_int_equal(in.n_held, 1);
+	assert_true(out.code_read);
+	assert_int_equal(out.n_held, 0);
+}
+
+static void test_paravirt_unlock(void **state)
+{
+	struct scene *s = *state;
+	struct frame in = READ(paravirt, mark_pv_in), out = READ(paravirt, mark_pv_out);
+
+	assert_int_equal(in.n_held, 1);
 	assert_true(out.code_read);
 	assert_int_equal(out.n_held, 0);
 }
@@ -425,6 +498,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_some_ways, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_locks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_inlined_unlock, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_patched_unlock, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_inlined_read_unlock, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_paravirt_unlock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_loop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interruptible, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_reached, setup, teardown),
