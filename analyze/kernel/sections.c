@@ -285,6 +285,23 @@ static struct operand memory_of(const cs_x86_op *op, uint64_t next, const struct
 	return (struct operand){ rdi->kind, rdi->reg, rdi->value + o.value };
 }
 
+/* Do these bytes begin with a NOP of three or four bytes, in any of the kernel's two styles? */
+static bool is_nop(const uint8_t *code, size_t left)
+{
+	static const uint8_t nops[][4] = {
+		{ 0x0f, 0x1f, 0x40, 0x00 }, { 0x66, 0x66, 0x66, 0x90 },
+		{ 0x0f, 0x1f, 0x00 },	    { 0x66, 0x66, 0x90 },
+	};
+
+	for (size_t i = 0; i < 4; i++) {
+		size_t size = i < 2 ? 4 : 3;
+
+		if (left >= size && memcmp(code, nops[i], size) == 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Unlocks compiled into the function (include/asm-generic/qspinlock.h, qrwlock.h). queued_spin_unlock()
  * is "movb $0, (lock)"; with paravirt locks compiled in it is that with RDI and filled up with a
@@ -302,8 +319,8 @@ static enum inlined inlined_unlock(const cs_insn *in, const uint8_t *after, size
 	*ret = memory_of(&x->operands[0], next, rdi);
 	if (in->id == X86_INS_MOV && x->operands[0].size == 1 &&
 	    x->operands[1].type == X86_OP_IMM && x->operands[1].imm == 0) {
-		if (in->size == 3 && x->operands[0].mem.base == X86_REG_RDI && left >= 3 &&
-		    after[0] == 0x0f && after[1] == 0x1f && (after[2] == 0x00 || after[2] == 0x40))
+		if (in->size == 3 && x->operands[0].mem.base == X86_REG_RDI &&
+		    is_nop(after, left))
 			return INLINED_SPIN;
 		return ret->kind == OPERAND_UNKNOWN ? INLINED_NONE : INLINED_BYTE;
 	}

@@ -64,10 +64,12 @@ asm(".pushsection .rodata\n"
     "end_inlined: .balign 16\n"
 
     /* As 5.10 has it: the paravirt call is patched to a store through RDI, with a NOP after it. */
-    ".globl fn_patched, mark_patched_in, mark_patched_out, end_patched\n"
+    ".globl fn_patched, mark_patched_in, mark_patched_out, mark_patched_end, end_patched\n"
     "fn_patched: push %rbx\n lea 8(%rdi), %rbx\n mov %rbx, %rdi\n call fn_spin_lock\n"
     " mov %rbx, %rdi\n movb $0, (%rdi)\n call fn_work\nmark_patched_in: mov %rbx, %rdi\n"
-    " call fn_spin_lock\n mov (%rsp), %rdi\n movb $0, (%rdi)\n .byte 0x0f, 0x1f, 0x40, 0x00\n call fn_work\nmark_patched_out: pop %rbx\n"
+    " call fn_spin_lock\n mov (%rsp), %rdi\n movb $0, (%rdi)\n .byte 0x0f, 0x1f, 0x40, 0x00\n"
+    " call fn_work\nmark_patched_out: mov %rbx, %rdi\n call fn_spin_lock\n mov (%rsp), %rdi\n"
+    " movb $0, (%rdi)\n .byte 0x66, 0x66, 0x66, 0x90\n call fn_work\nmark_patched_end: pop %rbx\n"
     " ret\n"
     "end_patched: .balign 16\n"
     ".globl fn_unpatched, mark_unpatched_in, end_unpatched\n"
@@ -148,6 +150,7 @@ FUNCTION(paravirt)
 DECLARE(fn_callee_save)
 DECLARE(mark_patched_in)
 DECLARE(mark_patched_out)
+DECLARE(mark_patched_end)
 DECLARE(mark_unpatched_in)
 DECLARE(mark_xadd_in)
 DECLARE(mark_xadd_out)
@@ -332,11 +335,13 @@ static void test_patched_unlock(void **state)
 {
 	struct scene *s = *state;
 	struct frame in = READ(patched, mark_patched_in), out = READ(patched, mark_patched_out);
+	struct frame last = READ(patched, mark_patched_end);
 	struct frame other = READ(unpatched, mark_unpatched_in);
 
 	assert_true(in.code_read);
 	assert_int_equal(in.n_held, 0);
 	assert_int_equal(out.n_held, 0);
+	assert_int_equal(last.n_held, 0);
 	/* A zero byte through a pointer of unknown origin is no unlock unless a NOP says so. */
 	assert_int_equal(other.n_held, 1);
 }
