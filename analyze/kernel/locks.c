@@ -412,22 +412,24 @@ static void scene_done(struct lock_scene *scene)
 	free(scene->slots.v);
 }
 
-static void unknowns_say(struct lock_scene *scene)
+void scene_say(struct lock_scene *scene, const char *text)
 {
 	struct snapshot *snapshot = scene->snapshot;
-	const char **item;
-	char *text = NULL;
+	const char **item = text ? ARENA_APPEND(&snapshot->arena, snapshot->unknowns,
+						snapshot->n_unknowns) : NULL;
 
-	if (scene->n_unknown_spin || scene->n_unknown_sleep)
-		text = arena_printf(&snapshot->arena,
-				    "Which lock they wait for could not be proven for %u waits on CPUs"
-				    " and %u of blocked tasks.",
-				    scene->n_unknown_spin, scene->n_unknown_sleep);
-	if (!text)
-		return;
-	item = ARENA_APPEND(&snapshot->arena, snapshot->unknowns, snapshot->n_unknowns);
 	if (item)
 		*item = text;
+}
+
+static void unknowns_say(struct lock_scene *scene)
+{
+	if (!scene->n_unknown_spin && !scene->n_unknown_sleep)
+		return;
+	scene_say(scene, arena_printf(&scene->snapshot->arena,
+				      "Which lock they wait for could not be proven for %u waits on"
+				      " CPUs and %u of blocked tasks.",
+				      scene->n_unknown_spin, scene->n_unknown_sleep));
 }
 
 int locks_find(const struct lock_means *means, struct snapshot *snapshot)

@@ -84,6 +84,9 @@ uint32_t scene_lock(struct lock_scene *scene, enum lock_kind kind, uint64_t addr
 /* Whether there is such a lock already. */
 uint32_t scene_lock_find(const struct lock_scene *scene, enum lock_kind kind, uint64_t address);
 
+/* Adds a sentence, in the snapshot's arena, to what is unknown; NULL adds nothing. */
+void scene_say(struct lock_scene *scene, const char *text);
+
 /* Makes @task (index) be unwound and its waits be looked at. */
 void scene_want_task(struct lock_scene *scene, uint32_t task);
 

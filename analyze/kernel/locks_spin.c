@@ -388,13 +388,85 @@ static void queue_order(struct lock_scene *scene, uint32_t index)
 	}
 }
 
+static void waits_move(struct wait *waits, uint32_t n, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (waits[i].lock == from) {
+			waits[i].lock = to;
+			waits[i].kind = LOCK_RWLOCK;
+			waits[i].queued_behind = true;
+		}
+		if (waits[i].lock != SNAPSHOT_NONE && waits[i].lock > from)
+			waits[i].lock--;
+	}
+}
+
+/*
+ * Where a stack is incomplete, a waiter in the queue's own spinlock does not show that the queue
+ * is a rwlock's. Others do.
+ */
+static void rwlock_queues_merge(struct lock_scene *scene)
+{
+	struct snapshot *snapshot = scene->snapshot;
+	int64_t offset = scene->layout.qrwlock_wait_lock;
+
+	for (uint32_t i = 0; i < snapshot->n_locks && offset > 0; i++) {
+		uint32_t rwlock;
+
+		if (snapshot->locks[i].kind != LOCK_SPINLOCK)
+			continue;
+		rwlock = scene_lock_find(scene, LOCK_RWLOCK,
+					 snapshot->locks[i].address - (uint64_t)offset);
+		if (rwlock == SNAPSHOT_NONE)
+			continue;
+		for (uint32_t k = 0; k < snapshot->n_cpus; k++)
+			waits_move(snapshot->cpus[k].waits, snapshot->cpus[k].n_waits, i, rwlock);
+		for (uint32_t k = 0; k < snapshot->n_tasks; k++)
+			waits_move(snapshot->tasks[k].waits, snapshot->tasks[k].n_waits, i, rwlock);
+		memmove(&snapshot->locks[i], &snapshot->locks[i + 1],
+			(snapshot->n_locks - i - 1) * sizeof(*snapshot->locks));
+		snapshot->n_locks--;
+		i--;
+	}
+}
+
+/* A CPU of which nothing is known but that its queue node stands in a lock's queue. */
+static void queues_say(struct lock_scene *scene, const struct cpu *cpu)
+{
+	struct snapshot *snapshot = scene->snapshot;
+
+	for (uint32_t i = 0; i < snapshot->n_locks; i++) {
+		const struct lock *lock = &snapshot->locks[i];
+		int64_t d;
+		char *text;
+
+		if ((lock->kind != LOCK_SPINLOCK && lock->kind != LOCK_RWLOCK) || !lock->has_word)
+			continue;
+		d = queue_distance(scene, lock, cpu->id);
+		if (d < 0 || d == FIRST_OF_ALL)
+			continue;
+		text = arena_printf(&snapshot->arena,
+				    "CPU %u has no stack in the dump, but it stands in the queue of the"
+				    " %s at %#llx.", cpu->id,
+				    lock->kind == LOCK_RWLOCK ? "rwlock" : "spinlock",
+				    (unsigned long long)lock->address);
+		scene_say(scene, text);
+	}
+}
+
 void spin_queues_order(struct lock_scene *scene)
 {
-	for (uint32_t i = 0; i < scene->snapshot->n_locks; i++) {
-		const struct lock *lock = &scene->snapshot->locks[i];
+	struct snapshot *snapshot = scene->snapshot;
+
+	rwlock_queues_merge(scene);
+	for (uint32_t i = 0; i < snapshot->n_locks; i++) {
+		const struct lock *lock = &snapshot->locks[i];
 
 		/* Without a tail nobody queues in an order: the pending one alone is the first. */
 		if ((lock->kind == LOCK_SPINLOCK || lock->kind == LOCK_RWLOCK) && lock->has_word)
 			queue_order(scene, i);
 	}
+	for (uint32_t i = 0; i < snapshot->n_cpus; i++)
+		if (!snapshot->cpus[i].stack.n)
+			queues_say(scene, &snapshot->cpus[i]);
 }

@@ -339,6 +339,33 @@ static void test_rwlock(void **state)
 	assert_int_equal(stranger->lock, SNAPSHOT_NONE);
 }
 
+/* The stack of CPU 2 ends in the queue's spinlock; CPU 0's shows that it is a rwlock's queue. */
+static void test_rwlock_queue_alone(void **state)
+{
+	static const int order[] = { 2, 3, -1 };
+	struct fixture *x = *state;
+	const uint64_t lock = OBJECTS + 0x104, other = OBJECTS + 0x200;
+	struct wait *stump = cpu_waits(x, 2, LOCK_SPINLOCK, lock + 4);
+	struct wait *head = cpu_waits(x, 0, LOCK_RWLOCK, lock);
+	struct wait *plain = cpu_waits(x, 1, LOCK_SPINLOCK, other);
+
+	head->write = 1;
+	queue_put(x, order, 0);
+	fk_put32(x->f, lock, 0x1ff);
+	fk_put32(x->f, lock + 4, word(3, 0, 1));
+	fk_put32(x->f, other, 0x101);
+	find(x);
+	assert_int_equal(x->snapshot.n_locks, 2);
+	assert_int_equal(stump->lock, head->lock);
+	assert_int_equal(stump->kind, LOCK_RWLOCK);
+	assert_true(stump->queued_behind);
+	assert_int_equal(x->snapshot.locks[head->lock].address, lock);
+	assert_int_equal(x->snapshot.locks[plain->lock].address, other);
+	/* CPU 3 has no stack, but its node stands in that queue. */
+	assert_int_equal(x->snapshot.n_unknowns, 1);
+	assert_non_null(strstr(x->snapshot.unknowns[0], "CPU 3"));
+}
+
 /* Where task @i has its waiter, in the second frame of its stack. */
 static uint64_t entry_va(int i)
 {
@@ -523,6 +550,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_spin_nested, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_spin_damaged_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rwlock, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rwlock_queue_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mutex, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mutex_owner_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mutex_owner_unknown, setup, teardown),
