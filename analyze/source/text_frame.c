@@ -249,6 +249,8 @@ static const char *scan_symbol(const char *p, const char *end, struct text_frame
 		}
 	}
 	if (close) {
+		q = scan_module(skip_blanks(p, end), end, &f->module);
+		p = q ? q : p;
 		if (p == end || *p != close)
 			return NULL;
 		p++;
