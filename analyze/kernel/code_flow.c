@@ -16,8 +16,8 @@
 
 struct frame_state {
 	bool known;
-	bool bp_based;	 /* CFA = BP + cfa, else SP + cfa */
-	bool sp_known;	 /* CFA = SP + depth holds too, when bp_based */
+	bool bp_based; /* CFA = BP + cfa, else SP + cfa */
+	bool sp_known; /* CFA = SP + depth holds too, when bp_based */
 	int32_t cfa;
 	int32_t depth;
 	int32_t bp_slot; /* caller's BP is at CFA - bp_slot; 0: still in BP */
@@ -190,8 +190,8 @@ static void apply(struct frame_state *s, const cs_insn *insn)
 		write_sp(s, insn, x);
 	else if (is_reg(dst, X86_REG_RBP))
 		write_bp(s, insn, x);
-	if (insn->id == X86_INS_XCHG && (is_reg(&x->operands[1], X86_REG_RSP) ||
-					 is_reg(&x->operands[1], X86_REG_RBP)))
+	if (insn->id == X86_INS_XCHG &&
+	    (is_reg(&x->operands[1], X86_REG_RSP) || is_reg(&x->operands[1], X86_REG_RBP)))
 		s->known = false;
 }
 
@@ -296,7 +296,10 @@ static int rule_from(const struct frame_state *s, struct orc_entry *ret_rule)
 static int flow_run(struct flow *f, uint64_t pc, struct orc_entry *ret_rule)
 {
 	const struct frame_state entry = {
-		.known = true, .sp_known = true, .cfa = 8, .depth = 8,
+		.known = true,
+		.sp_known = true,
+		.cfa = 8,
+		.depth = 8,
 	};
 	uint64_t wanted = pc - f->start;
 

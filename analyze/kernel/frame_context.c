@@ -138,9 +138,9 @@ void frame_contexts_assign(struct frame *frames, const uint8_t *classes, uint32_
 			if (!inside || (i + 1 < n && frames[i + 1].interrupted))
 				outer = context;
 			inside = true;
-			context = classes[i] == ENTRY_IRQ   ? CONTEXT_IRQ :
-				  classes[i] == ENTRY_NMI   ? CONTEXT_NMI :
-							      CONTEXT_EXCEPTION;
+			context = classes[i] == ENTRY_IRQ   ? CONTEXT_IRQ
+				  : classes[i] == ENTRY_NMI ? CONTEXT_NMI
+							    : CONTEXT_EXCEPTION;
 			break;
 		}
 		frames[i].context = context;

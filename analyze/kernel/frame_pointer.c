@@ -29,7 +29,7 @@ static unsigned int call_before(struct kernel *k, uint64_t ip, uint64_t *ret_tar
 		*ret_target = ip + (uint64_t)(int64_t)(int32_t)rel;
 		return 5;
 	}
-	/* ff /2: register; memory with no, 8-bit or 32-bit displacement; each with or without SIB */
+	/* ff /2: register; memory with no, 8-bit or 32-bit displacement, with or without SIB */
 	for (unsigned int length = 2; length <= 7; length++) {
 		const uint8_t *op = b + sizeof(b) - length;
 		unsigned int mod, rm, need;

@@ -17,7 +17,7 @@ struct image {
 struct generated_code {
 	struct kernel *kernel;
 	bool loaded;
-	int64_t ksym_name; /* offset of bpf_ksym.name */
+	int64_t ksym_name;    /* offset of bpf_ksym.name */
 	struct image *images; /* sorted by start */
 	size_t n;
 };
@@ -44,8 +44,8 @@ void generated_code_free(struct generated_code *code)
 static int add_image(struct generated_code *code, struct image image)
 {
 	if ((code->n & (code->n - 1)) == 0) {
-		struct image *grown = realloc(code->images,
-					      (code->n ? 2 * code->n : 1) * sizeof(*grown));
+		struct image *grown =
+			realloc(code->images, (code->n ? 2 * code->n : 1) * sizeof(*grown));
 
 		if (!grown)
 			return -ENOMEM;
@@ -130,7 +130,7 @@ static int describe(struct generated_code *code, const struct image *image,
 		if (kernel_read_string(k, image->ksym + (uint64_t)code->ksym_name, g.name,
 				       sizeof(g.name)) <= 0)
 			snprintf(g.name, sizeof(g.name), "bpf_image");
-		/* Bytes of a dump go to a terminal: names are what a C identifier and '.' can be. */
+		/* Bytes of a dump go to a terminal: nothing but what can be seen. */
 		for (char *p = g.name; *p; p++)
 			if ((unsigned char)*p <= ' ' || (unsigned char)*p > '~')
 				*p = '?';

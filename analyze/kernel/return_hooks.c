@@ -9,12 +9,12 @@
 
 struct return_hooks {
 	struct kernel *kernel;
-	uint64_t graph;	  /* return_to_handler, 0 none */
-	uint64_t rethook; /* the kretprobes' trampoline, 0 none */
-	int64_t ret_stack, curr_ret_stack;   /* in task_struct; -1 none */
-	int64_t graph_ret, graph_retp;	     /* in ftrace_ret_stack */
-	uint64_t graph_size;		     /* of ftrace_ret_stack */
-	int64_t nodes;			     /* task_struct: the list of nodes */
+	uint64_t graph;			   /* return_to_handler, 0 none */
+	uint64_t rethook;		   /* the kretprobes' trampoline, 0 none */
+	int64_t ret_stack, curr_ret_stack; /* in task_struct; -1 none */
+	int64_t graph_ret, graph_retp;	   /* in ftrace_ret_stack */
+	uint64_t graph_size;		   /* of ftrace_ret_stack */
+	int64_t nodes;			   /* task_struct: the list of nodes */
 	int64_t node_next, node_ret, node_frame;
 };
 
@@ -111,7 +111,7 @@ static int resolve_graph(struct return_hooks *h, uint64_t task, uint64_t slot, u
 	return -ENOENT;
 }
 
-/* As __rethook_find_ret_addr(): the first node whose frame is the slot and which kept an address. */
+/* As __rethook_find_ret_addr(): the first node whose frame is the slot. */
 static int resolve_rethook(struct return_hooks *h, uint64_t task, uint64_t slot, uint64_t *ret_ip)
 {
 	uint64_t node, base, frame, ip;

@@ -2,9 +2,9 @@
 /*
  * Where the stacks of an x86-64 kernel are.
  *  - task: task_struct.stack, THREAD_SIZE bytes (CONFIG_VMAP_STACK or not).
- *  - interrupt: per-CPU, as large as a task stack; its top is hardirq_stack_ptr (5.2, 758a2e312228),
- *    irq_stack_ptr before, pcpu_hot.hardirq_stack_ptr in 6.2 to 6.14 (d7b6d709a76a). The pointer is
- *    the top or, since 5.12 (951c2a51ae75), one word below it.
+ *  - interrupt: per-CPU, as large as a task stack; its top is hardirq_stack_ptr since 5.2
+ *    (758a2e312228), irq_stack_ptr before, pcpu_hot.hardirq_stack_ptr in 6.2 to 6.14
+ *    (d7b6d709a76a). The pointer is the top or, since 5.12 (951c2a51ae75), one word below it.
  *  - exceptions (#DF, NMI, #DB, #MC, #VC): mapped in the CPU's cpu_entry_area, which the per-CPU
  *    variable cea_exception_stacks points into (5.2, 019b17b3ffe4), each above a guard page.
  *  - entry: a page of the same cpu_entry_area.
@@ -34,11 +34,11 @@ struct cpu_stacks {
 struct stacks {
 	struct kernel *kernel;
 	uint64_t thread_size;
-	int64_t task_stack;	/* offset of task_struct.stack, -1 unknown */
-	int64_t hot_irq_stack;	/* offset of pcpu_hot.hardirq_stack_ptr, -1: a variable of its own */
-	int64_t hot_irq_inuse;	/* offset of pcpu_hot.hardirq_stack_inuse, -1 */
-	int64_t cea_estacks;	/* offset of cpu_entry_area.estacks, -1 unknown */
-	int64_t cea_entry;	/* offset of cpu_entry_area.entry_stack_page, -1 unknown */
+	int64_t task_stack;    /* offset of task_struct.stack, -1 unknown */
+	int64_t hot_irq_stack; /* offset of pcpu_hot.hardirq_stack_ptr, -1: a variable of its own */
+	int64_t hot_irq_inuse; /* offset of pcpu_hot.hardirq_stack_inuse, -1 */
+	int64_t cea_estacks;   /* offset of cpu_entry_area.estacks, -1 unknown */
+	int64_t cea_entry;     /* offset of cpu_entry_area.entry_stack_page, -1 unknown */
 	struct member exception[STACK_VC2 + 1]; /* in cea_exception_stacks; size 0: none */
 	struct cpu_stacks *cpus;
 	uint32_t n_cpus;
@@ -190,7 +190,8 @@ static const struct cpu_stacks *cpu_stacks(struct stacks *s, uint32_t cpu)
 			add_area(c, kind, cea + s->exception[kind].offset, s->exception[kind].size);
 		if (s->cea_estacks >= 0 && s->cea_entry >= 0)
 			add_area(c, STACK_ENTRY,
-				 cea - (uint64_t)s->cea_estacks + (uint64_t)s->cea_entry, PAGE_SIZE);
+				 cea - (uint64_t)s->cea_estacks + (uint64_t)s->cea_entry,
+				 PAGE_SIZE);
 	}
 	return c;
 }

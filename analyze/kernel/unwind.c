@@ -147,7 +147,9 @@ static void code_fill_generated(struct unwinder *u, struct code *code)
 static void code_fill(struct unwinder *u, struct code *code)
 {
 	static const struct orc_entry null_call = {
-		.sp_offset = 8, .sp_reg = ORC_REG_SP, .type = ORC_TYPE_CALL,
+		.sp_offset = 8,
+		.sp_reg = ORC_REG_SP,
+		.type = ORC_TYPE_CALL,
 	};
 	struct symbol symbol;
 
@@ -209,15 +211,15 @@ static void code_derive(struct unwinder *u, uint64_t pc)
 	code->has_orc = false;
 	if (!code->text || !code->function_address || !code->size)
 		return;
-	code->derived = code_flow_rule(u->kernel, code->function_address, code->size, pc,
-				       &code->orc) == 0;
+	code->derived =
+		code_flow_rule(u->kernel, code->function_address, code->size, pc, &code->orc) == 0;
 	code->has_orc = code->derived;
 }
 
 /* --- stack memory --- */
 
 __attribute__((format(printf, 2, 3))) static enum step failed(struct walk *walk, const char *fmt,
-							       ...)
+							      ...)
 {
 	va_list ap;
 
@@ -297,10 +299,9 @@ static enum step advance(struct walk *walk, const struct stack_area *before, uin
 	if (sp < walk->area.begin || sp > walk->area.end) {
 		r = stack_set_enter(walk->u->stacks, &walk->set, sp, &area);
 		if (r < 0)
-			return failed(walk, r == -ELOOP ?
-					      "the stack pointer %#lx leads back to a stack left before" :
-					      "the stack pointer %#lx is in no stack",
-				      (unsigned long)sp);
+			return failed(walk, "the stack pointer %#lx %s", (unsigned long)sp,
+				      r == -ELOOP ? "leads back to a stack left before" :
+						    "is in no stack");
 		walk->area = area;
 	}
 	if (walk->area.begin == before->begin) {
@@ -308,7 +309,8 @@ static enum step advance(struct walk *walk, const struct stack_area *before, uin
 			return failed(walk, "the stack pointer does not advance from %#lx",
 				      (unsigned long)walk->regs.v[REG_SP]);
 	} else {
-		walk->guessed = false; /* stacks are linked at fixed places, not by what a scan finds */
+		/* Stacks are linked at fixed places, not by what a scan finds. */
+		walk->guessed = false;
 	}
 	return STEP_NEXT;
 }
@@ -454,8 +456,8 @@ static enum step step_call(struct walk *walk, const struct stack_area *before,
 	code = unwinder_code(walk->u, ip - 1);
 	if (!code || (!code->text && !code->generated) ||
 	    (derived && !return_address_plausible(walk->u, ip, NULL)))
-		return failed(walk, "the return address %#lx at %#lx is no code",
-			      (unsigned long)ip, (unsigned long)slot);
+		return failed(walk, "the return address %#lx at %#lx is no code", (unsigned long)ip,
+			      (unsigned long)slot);
 	if (advance(walk, before, sp) != STEP_NEXT)
 		return STEP_FAILED;
 	regs_set(&regs, REG_IP, ip);
@@ -629,8 +631,8 @@ static int unwind_anchored(struct walk *walk, uint32_t cpu, struct stack *ret_st
 	r = walk_run(walk, &stack);
 	if (r < 0)
 		return r;
-	stack.stopped = stack.stopped ? arena_printf(walk->arena, "%s; %s", text, stack.stopped) :
-					arena_strdup(walk->arena, text);
+	stack.stopped = stack.stopped ? arena_printf(walk->arena, "%s; %s", text, stack.stopped)
+				      : arena_strdup(walk->arena, text);
 	if (!stack.stopped)
 		return -ENOMEM;
 	*ret_stack = stack;
@@ -669,8 +671,8 @@ int unwind_task(struct unwinder *unwinder, struct arena *arena, uint64_t task,
 	walk_begin(&walk, u, arena, SNAPSHOT_NONE, task);
 	if (u->thread_sp < 0)
 		return stopped_at_once(arena, "the layout of task_struct is not known", ret_stack);
-	if (u->on_cpu >= 0 && kernel_read_u32(u->kernel, task + (uint64_t)u->on_cpu, &on_cpu) == 0 &&
-	    on_cpu)
+	if (u->on_cpu >= 0 &&
+	    kernel_read_u32(u->kernel, task + (uint64_t)u->on_cpu, &on_cpu) == 0 && on_cpu)
 		return stopped_at_once(arena, "the task is on a CPU: what it saved is out of date",
 				       ret_stack);
 	if (kernel_read_u64(u->kernel, task + (uint64_t)u->thread_sp, &sp) < 0)
