@@ -258,6 +258,27 @@ static int task_add(struct walk *w, uint64_t address)
 	return 0;
 }
 
+/* A task that runs and whose task_struct is not in the dump: its CPU tells of it all the same. */
+static int task_add_lost(struct walk *w, uint64_t address)
+{
+	struct task_facts *task;
+	int r;
+
+	if (!kernel_is_address(address) ||
+	    task_table_find(w->table, address) != SNAPSHOT_NONE)
+		return 0;
+	r = hash_reserve(w->kernel, w->table);
+	if (r < 0)
+		return r;
+	task = ARENA_APPEND(&w->kernel->arena, w->table->tasks, w->table->n);
+	if (!task)
+		return -ENOMEM;
+	*task = (struct task_facts){ .address = address, .lost = true, .pid = SNAPSHOT_NONE,
+				     .tgid = SNAPSHOT_NONE, .cpu = SNAPSHOT_NONE };
+	hash_put(w->table, w->table->n - 1);
+	return 0;
+}
+
 static void damage_note(struct task_table *table, const char *what, uint64_t at)
 {
 	if (!table->damage[0])
@@ -376,7 +397,8 @@ static int pids_walk(struct walk *w)
 	r = pid_entry_walk(w, &l, entry, -1, &lost);
 	if (r >= 0 && lost)
 		snprintf(w->table->damage, sizeof(w->table->damage),
-			 "%u of them are not in the dump or are damaged", lost);
+			 "%u of them %s not in the dump or damaged", lost,
+			 lost == 1 ? "is" : "are");
 	return r;
 }
 
@@ -447,9 +469,13 @@ int tasks_load(struct kernel *kernel, const uint64_t *first, uint32_t n_first,
 	table.stack_size = stack_size_find(kernel);
 	/* Only those added ahead of the walk are met again by it, and init_task. */
 	w.seen_again_max = n_first + 1;
-	for (uint32_t i = 0; i < n_first && r >= 0; i++)
-		if (first[i] && task_add(&w, first[i]) == -ENOMEM)
-			r = -ENOMEM;
+	for (uint32_t i = 0; i < n_first && r >= 0; i++) {
+		if (!first[i])
+			continue;
+		r = task_add(&w, first[i]);
+		if (r < 0 && r != -ENOMEM)
+			r = task_add_lost(&w, first[i]);
+	}
 	table.n_first = table.n;
 	if (r >= 0)
 		r = kernel_symbol(kernel, "init_task", &init_task);

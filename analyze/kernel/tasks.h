@@ -20,6 +20,7 @@ struct task_facts {
 	uint32_t flags;		/* PF_* */
 	uint32_t cpu;		/* SNAPSHOT_NONE unknown */
 	bool on_cpu;
+	bool lost;		/* not in the dump: nothing but the address is known */
 	char comm[17];
 };
 
@@ -41,7 +42,7 @@ struct task_table {
 
 /*
  * Reads the tasks of @kernel: first the @n_first ones at the addresses @first (the running ones;
- * zeros and repeats are left out), then all others of init_task's list and its thread groups.
+ * zeros and repeats are left out, unreadable ones are marked ->lost), then all others of init_task's list and its thread groups.
  * Damaged lists end early, said in ->damage. In the kernel's arena. -ENOENT when the kernel has no
  * types or no init_task, -ENOMEM.
  */

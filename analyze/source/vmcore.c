@@ -56,10 +56,23 @@ int vmcore_open(struct msgs *msgs, const char *path, const struct kernel_options
 	return 0;
 }
 
+int vmcore_set_regs(struct vmcore *vmcore, uint32_t cpu, const struct regs *regs)
+{
+	if (cpu >= vmcore->kernel->nr_cpu_ids)
+		return -ERANGE;
+	if (!vmcore->given)
+		vmcore->given = calloc(vmcore->kernel->nr_cpu_ids, sizeof(*vmcore->given));
+	if (!vmcore->given)
+		return -ENOMEM;
+	vmcore->given[cpu] = *regs;
+	return 0;
+}
+
 void vmcore_free(struct vmcore *vmcore)
 {
 	if (!vmcore)
 		return;
+	free(vmcore->given);
 	sections_free(vmcore->sections);
 	saved_regs_free(vmcore->saved_regs);
 	unwinder_free(vmcore->unwinder);
@@ -115,13 +128,14 @@ static int tasks_fill(struct vmcore *vmcore, struct snapshot *snapshot)
 		task->address = facts->address;
 		task->pid = facts->pid;
 		task->tgid = facts->tgid;
-		task->comm = arena_strdup(&snapshot->arena, facts->comm);
-		task->state = task_state_decode(facts->state, facts->exit_state);
+		task->comm = facts->lost ? NULL : arena_strdup(&snapshot->arena, facts->comm);
+		task->state = facts->lost ? TASK_STATE_UNKNOWN :
+					    task_state_decode(facts->state, facts->exit_state);
 		task->cpu = facts->cpu;
 		task->kthread = facts->flags & TASK_PF_KTHREAD;
 		task->last_ran_ns = time_since(vmcore->now, facts->last_arrival);
 		task->start_ns = facts->start ? facts->start : SNAPSHOT_NO_TIME;
-		if (!task->comm)
+		if (!task->comm && !facts->lost)
 			return -ENOMEM;
 	}
 	return 0;

@@ -73,6 +73,22 @@ static void cpu_scheduler(struct vmcore *vmcore, struct snapshot *snapshot, stru
 					       vmcore->tasks.tasks[cpu->task].last_arrival);
 }
 
+/* A task_struct that is not in the dump: the CPU's note has its pid. */
+static void lost_task_fill(const struct vmcore *vmcore, struct snapshot *snapshot,
+			   const struct cpu *cpu, uint32_t note_pid)
+{
+	struct task *task;
+
+	if (cpu->task == SNAPSHOT_NONE || !vmcore->tasks.tasks[cpu->task].lost)
+		return;
+	task = &snapshot->tasks[cpu->task];
+	task->state = TASK_STATE_RUNNING;
+	if (note_pid)
+		task->pid = note_pid;
+	unknown_add(snapshot, "The task_struct of the task that runs on CPU %u is not in the dump.",
+		    cpu->id);
+}
+
 static int cpu_fill(struct vmcore *vmcore, struct snapshot *snapshot, struct cpu *cpu)
 {
 	const struct cpu_regs *regs = &vmcore->cpu_regs[cpu->id];
@@ -81,12 +97,15 @@ static int cpu_fill(struct vmcore *vmcore, struct snapshot *snapshot, struct cpu
 	cpu->online = true;
 	cpu->irqs_off = -1;
 	cpu_scheduler(vmcore, snapshot, cpu);
+	lost_task_fill(vmcore, snapshot, cpu, regs->pid);
 	cpu->regs = regs->regs;
 	cpu->user = regs_has(&cpu->regs, REG_X86_CS) && (cpu->regs.v[REG_X86_CS] & 3) == 3;
 	r = cpu_stack(vmcore, snapshot, cpu);
 	if (r < 0)
 		return r;
-	if (!cpu->regs.known) {
+	if (!cpu->regs.known && vmcore->given) {
+		cpu->why_no_regs = "it is at work, and the sampler had no reason to keep them";
+	} else if (!cpu->regs.known) {
 		cpu->why_no_regs = regs->why_none;
 		unknown_add(snapshot, "CPU %u has no registers in the dump (%s)%s.", cpu->id,
 			    regs->why_none,
@@ -108,6 +127,8 @@ int vmcore_fill_cpus(struct vmcore *vmcore, struct snapshot *snapshot)
 			      &unclaimed);
 	if (r < 0)
 		return r;
+	for (uint32_t id = 0; vmcore->given && id < kernel->nr_cpu_ids; id++)
+		vmcore->cpu_regs[id].regs = vmcore->given[id];
 	for (uint32_t id = 0; id < kernel->nr_cpu_ids; id++) {
 		online += kernel_cpu_online(kernel, id);
 		total += kernel->cpu_possible && kernel->cpu_possible[id / 64] >> (id % 64) & 1;

@@ -108,6 +108,19 @@ static int log_fill(struct vmcore *vmcore, struct snapshot *snapshot)
 				    &snapshot->reports, &snapshot->n_reports);
 }
 
+/* The watchdogs' reports name tasks whose task_struct is not in the dump. */
+static void lost_names_fill(struct vmcore *vmcore, struct snapshot *snapshot)
+{
+	for (uint32_t i = 0; i < vmcore->tasks.n_first; i++) {
+		struct task *task = &snapshot->tasks[i];
+
+		for (uint32_t k = 0; k < snapshot->n_reports && !task->comm; k++)
+			if (task->pid && task->pid != SNAPSHOT_NONE &&
+			    snapshot->reports[k].pid == task->pid)
+				task->comm = snapshot->reports[k].comm;
+	}
+}
+
 static int panic_fill(struct vmcore *vmcore, struct snapshot *snapshot)
 {
 	const struct report *report = kernel_reports_panic(snapshot->reports, snapshot->n_reports);
@@ -179,6 +192,7 @@ int vmcore_fill_machine(struct vmcore *vmcore, struct snapshot *snapshot)
 	r = log_fill(vmcore, snapshot);
 	if (r < 0)
 		return r;
+	lost_names_fill(vmcore, snapshot);
 	if (snapshot->log)
 		last = log_last_time(snapshot->log, snapshot->log_size);
 	uptime_fill(vmcore, snapshot, last);

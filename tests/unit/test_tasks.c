@@ -202,6 +202,23 @@ static void test_lost_task(void **state)
 	assert_int_equal(count(&table, 11), 1);
 }
 
+/* One that runs and is lost keeps its place: its CPU knows more of it. */
+static void test_lost_running(void **state)
+{
+	struct fake_kernel *f = *state;
+	uint64_t first[] = { task_va(3), task_va(4), 0x1234 };
+	struct task_table table;
+
+	fk_lose(f, task_va(4));
+	assert_int_equal(tasks_load(&f->kernel, first, 3, &table), 0);
+	assert_int_equal(table.n_first, 2);
+	assert_false(table.tasks[0].lost);
+	assert_true(table.tasks[1].lost);
+	assert_int_equal(table.tasks[1].pid, SNAPSHOT_NONE);
+	assert_int_equal(task_table_find(&table, task_va(4)), 1);
+	assert_int_equal(table.n, N);
+}
+
 /* Without the pids, what lies before the damage is kept. */
 static void test_damaged_links(void **state)
 {
@@ -286,6 +303,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lost_task, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lost_running, setup, teardown),
 		cmocka_unit_test(test_damaged_links),
 		cmocka_unit_test_setup_teardown(test_circle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pid_tree, setup, teardown),
