@@ -103,24 +103,22 @@ class Schema:
 
 def analyze(holdup, dump, options):
     """(exit status, verdict or None, standard error, seconds, peak MiB)"""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        start = time.monotonic()
-        proc = subprocess.Popen([holdup, "analyze", "--json", *options, str(dump)],
-                                stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-        timer = threading.Timer(ANALYZE_TIMEOUT_S, proc.kill)
-        timer.start()
-        _, status, usage = os.wait4(proc.pid, 0)
-        seconds = time.monotonic() - start
-        timer.cancel()
-        proc.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        text, words = out.read(), err.read().decode("utf-8", "replace")
+    with tempfile.NamedTemporaryFile("r") as cost:
+        try:
+            done = subprocess.run([sys.executable, "-S", "-E", str(HERE / "measure.py"), cost.name,
+                                   "timeout", str(ANALYZE_TIMEOUT_S), holdup, "analyze", "--json",
+                                   *options, str(dump)],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, check=True)
+            status, seconds, kib = cost.read().split()
+        except (subprocess.CalledProcessError, ValueError) as e:
+            return -1, None, str(e), 0, 0
     try:
-        verdict = json.loads(text)
+        verdict = json.loads(done.stdout)
     except ValueError:
         verdict = None
-    return proc.returncode, verdict, words, seconds, usage.ru_maxrss / 1024
+    words = done.stderr.decode("utf-8", "replace")
+    return int(status), verdict, words, float(seconds), int(kib) / 1024
 
 
 class Result:
