@@ -24,6 +24,13 @@ struct kernel *vmcore_kernel(struct vmcore *vmcore);
 #define VMCORE_ALL_STACKS 1U
 
 /*
+ * The registers of @cpu (its number) at a moment just past, from a sampler: for /proc/kcore, whose
+ * notes have none. Before vmcore_take(), which then says of no CPU that the dump lacks it. 0 or
+ * -ENOMEM, -ERANGE.
+ */
+int vmcore_set_regs(struct vmcore *vmcore, uint32_t cpu, const struct regs *regs);
+
+/*
  * Takes the snapshot; what is missing is said in ->unknowns and, where it belongs to the dump, by
  * ->partial. The snapshot is the caller's to snapshot_done(). 0 or -ENOMEM. Once per handle.
  */

@@ -23,6 +23,7 @@ struct vmcore {
 	struct cpu_regs *cpu_regs; /* by CPU number */
 	struct task_table tasks;   /* same indexes as the snapshot's tasks */
 	uint64_t now;		   /* newest run-queue clock, ns; 0 unknown */
+	struct regs *given;	   /* by CPU number, from vmcore_set_regs(); NULL: not live */
 };
 
 /* Adds a plain sentence to snapshot->unknowns; lost when memory is short. */
