@@ -55,7 +55,7 @@ static int add_image(struct generated_code *code, struct image image)
 	return 0;
 }
 
-/* bpf_kallsyms in kernel/bpf/core.c lists struct bpf_ksym since 5.7 (bfea9a8574f3). */
+/* bpf_kallsyms in kernel/bpf/core.c lists struct bpf_ksym since 5.7 ("bpf: Add struct bpf_ksym"). */
 static void load_bpf(struct generated_code *code)
 {
 	struct kernel *k = code->kernel;

@@ -13,7 +13,7 @@
  * each). Of the kernel's ~10 MB only the pages on the way to one entry are touched.
  */
 
-/* arch/x86/include/asm/orc_types.h, unchanged since 4.14 (39358a033b2e). */
+/* arch/x86/include/asm/orc_types.h since 4.14; numbers never changed. */
 enum orc_reg {
 	ORC_REG_UNDEFINED,
 	ORC_REG_PREV_SP,
@@ -38,7 +38,7 @@ enum orc_type {
 
 enum orc_format {
 	ORC_FORMAT_4_14, /* sp_reg:4 bp_reg:4 type:2 */
-	ORC_FORMAT_4_18, /* + end:1 (d31a580266ee) */
+	ORC_FORMAT_4_18, /* + end:1 ("x86/unwind/orc: Detect the end of the stack") */
 	ORC_FORMAT_6_3,	 /* sp_reg:4 bp_reg:4 type:2 signal:1 end:1 (ffb1b4a41016) */
 	ORC_FORMAT_6_4,	 /* sp_reg:4 bp_reg:4 type:3 signal:1 (fb799447ae29) */
 };

@@ -80,7 +80,7 @@ void return_hooks_free(struct return_hooks *hooks)
 
 /*
  * The entry whose retp is @slot. Until 6.10 ret_stack is an array of ftrace_ret_stack with
- * curr_ret_stack the last index; since 6.11 (7aa1eaef9f42) it is an array of words in which such
+ * curr_ret_stack the last index; since 6.11 (42675b723b48) it is an array of words in which such
  * structs lie, and curr_ret_stack counts words. Looking at every word serves both.
  */
 static int resolve_graph(struct return_hooks *h, uint64_t task, uint64_t slot, uint64_t *ret_ip)

@@ -6,7 +6,7 @@
  *    (758a2e312228), irq_stack_ptr before, pcpu_hot.hardirq_stack_ptr in 6.2 to 6.14
  *    (d7b6d709a76a). The pointer is the top or, since 5.12 (951c2a51ae75), one word below it.
  *  - exceptions (#DF, NMI, #DB, #MC, #VC): mapped in the CPU's cpu_entry_area, which the per-CPU
- *    variable cea_exception_stacks points into (5.2, 019b17b3ffe4), each above a guard page.
+ *    variable cea_exception_stacks points into since 5.2, each above a guard page.
  *  - entry: a page of the same cpu_entry_area.
  */
 #include "kernel/stacks.h"
