@@ -25,6 +25,8 @@ class Scenario:
         self.wait_s = float(wait or self.row.get("wait_s") or 6)
         self.deadline_s = float(self.row.get("deadline_s") or 120)
         self.event = self.row["event"]
+        # Run only when asked for by number.
+        self.extra = self.row.get("notes", "").split(" ")[0] == "extra"
 
     def alternatives(self, column):
         return [x for x in self.row.get(column, "").split("|") if x]

@@ -67,7 +67,8 @@ def standard_rows(table):
     rows = [Row("6.1", table[1], KDUMP_TURNS + ["kdump-elf"]),
             Row("6.1", table[1], ["qmp-elf", "qmp-kdump-zlib"]),
             Row("6.1", table[1], ["qmp-elf"], vmcoreinfo=False)]
-    rows += [Row("6.1", s, [KDUMP_TURNS[i % 4]]) for i, s in table.items() if i != 1]
+    rows += [Row("6.1", s, [KDUMP_TURNS[i % 4]]) for i, s in table.items()
+             if i != 1 and not s.extra]
     for series in ("5.10", "6.12"):
         rows += [Row(series, table[i], [KDUMP_TURNS[i % 4]]) for i in SOME]
     return rows
@@ -231,7 +232,8 @@ def choose(args, table):
     ids = [int(x) for x in args.scenario.split(",")] if args.scenario else None
     rows = []
     for series in (args.kernel or kernels.DEFAULT_SERIES).split(","):
-        for i in ids or (table if series == kernels.DEFAULT_SERIES else SOME):
+        usual = [i for i, s in table.items() if not s.extra]
+        for i in ids or (usual if series == kernels.DEFAULT_SERIES else SOME):
             for group in split_dumps((args.dump or "kdump-zlib").split(",")):
                 rows.append(Row(series, table[i], group, vmcoreinfo=args.vmcoreinfo))
     return rows

@@ -8,7 +8,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include "lab.h"
+#include "more.h"
 
 static int scenario;
 module_param(scenario, int, 0444);
@@ -106,6 +106,8 @@ static int __init lab_init(void)
 {
 	int r;
 
+	if (scenario >= LAB_MORE_FIRST)
+		return lab_more_start(scenario);
 	if (scenario <= 0 || scenario >= (int)ARRAY_SIZE(lab_starters) || !lab_starters[scenario])
 		return -EINVAL;
 	r = labcrowd_ballast();
