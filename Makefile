@@ -21,7 +21,7 @@ endif
 CC ?= gcc
 CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
-PKGS = libbpf libelf libdw zlib libzstd jansson capstone
+PKGS = libbpf libelf libdw zlib liblzma libzstd jansson capstone
 LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -ldeflate -llzo2 -lsnappy -lxxhash -lpthread
 
 BUILD = build
@@ -98,7 +98,7 @@ fuzz-search:
 		-artifact_prefix=build/fuzz/ build/fuzz/$(NAME) tests/fuzz/corpus/$(NAME)
 
 # The parts that need more than the build: each installs what it lacks first.
-.PHONY: check demo unit fuzz vmcheck bench
+.PHONY: check demo unit fuzz vmcheck bench score
 check:
 	$(Q)scripts/install-deps.sh test
 	$(Q)tests/run.py
@@ -123,6 +123,12 @@ bench:
 	$(Q)scripts/install-deps.sh bench
 	$(Q)$(MAKE) --no-print-directory all build/tests/tools/unwind_probe
 	$(Q)tests/bench/bench.py
+
+# How many of the questions about real reports (kept outside the tree) are answered right.
+score: all
+	$(Q)if [ -e ../shared/cases/score.py ]; then \
+		python3 ../shared/cases/score.py --holdup $(BUILD)/holdup; \
+	else echo "score: skipped: ../shared/cases is not there"; fi
 
 .SECONDARY:
 .PHONY: unit-build clean

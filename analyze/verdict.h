@@ -107,7 +107,9 @@ struct verdict {
 	enum role *cpu_roles;	/* one per snapshot->cpus */
 	uint32_t *graph_tasks;	/* indexes of the blocked tasks in the wait graph */
 	uint32_t n_graph_tasks;
-	struct verdict **others; /* further independent lockups, worst first */
+	/* Where this is an other of another event of the same source; NULL: the first verdict's. */
+	const struct snapshot *snapshot;
+	struct verdict **others; /* further independent lockups, worst first; then earlier events */
 	uint32_t n_others;
 };
 
@@ -117,6 +119,19 @@ struct verdict {
  */
 int diagnose(const struct snapshot *snapshot, struct verdict **ret_verdict);
 void verdict_free(struct verdict *verdict);
+
+/*
+ * Makes @other, the verdict on @snapshot, one of @verdict's others. It stays with its owner, and both
+ * must outlive @verdict's use. 0 or -ENOMEM.
+ */
+int verdict_adopt(struct verdict *verdict, struct verdict *other, const struct snapshot *snapshot);
+
+/* The snapshot that @verdict, one of @first's verdicts, refers to. */
+static inline const struct snapshot *verdict_snapshot(const struct verdict *verdict,
+						      const struct snapshot *first)
+{
+	return verdict->snapshot ? verdict->snapshot : first;
+}
 
 const char *event_name(enum event event);
 const char *pattern_name(enum pattern pattern);

@@ -6,7 +6,7 @@
 # Says what is missing before it installs it; does nothing when all is there.
 set -eu
 
-build="gcc make pkg-config libbpf-dev libelf-dev libdw-dev zlib1g-dev libzstd-dev liblzo2-dev
+build="gcc make pkg-config libbpf-dev libelf-dev libdw-dev zlib1g-dev liblzma-dev libzstd-dev liblzo2-dev
 libsnappy-dev libdeflate-dev libjansson-dev libcapstone-dev libxxhash-dev"
 demo="python3 qemu-system-x86 seabios busybox-static kexec-tools makedumpfile dwarves zstd
 debian-archive-keyring"

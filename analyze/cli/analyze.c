@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "render/escape.h"
 #include "render/render.h"
+#include "source/text.h"
 #include "source/vmcore.h"
 
 struct arguments {
@@ -26,7 +28,10 @@ static void print_help(FILE *file)
 	      "\n"
 	      "Says who holds up the kernel in SOURCE: a vmcore (ELF or kdump-compressed, "
 	      "flattened\n"
-	      "or not, /proc/vmcore). Nothing but the dump is needed.\n"
+	      "or not, /proc/vmcore), of which nothing but the dump is needed; or a text: a "
+	      "console\n"
+	      "log (dmesg, serial, syslog, journal, netconsole, pstore) or a crash session, also\n"
+	      "compressed. '-' reads a text from standard input: dmesg | holdup analyze -\n"
 	      "\n"
 	      "  --json             print the verdict as JSON (docs/verdict.md)\n"
 	      "  --all-stacks       also the stacks of idle CPUs and of all sleeping tasks\n"
@@ -171,8 +176,8 @@ static void print_messages(const struct msgs *msgs)
 		fprintf(stderr, "holdup: %zu more messages are not shown\n", msgs->n_dropped);
 }
 
-/* Is the file at @path, by its first bytes, a dump? 0, -EINVAL no, or -errno; with a message. */
-static int source_check(struct msgs *msgs, const char *path)
+/* Is the file at @path, by its first bytes, a dump? 1, 0 no, or -errno with a message. */
+static int source_is_dump(struct msgs *msgs, const char *path)
 {
 	static const struct {
 		const char *bytes;
@@ -183,10 +188,14 @@ static int source_check(struct msgs *msgs, const char *path)
 		{ "DISKDUMP", 8 },
 		{ "makedumpfile", 12 },
 	};
+	struct stat st;
 	char head[16];
 	ssize_t n;
 	int fd;
 
+	/* A pipe's first bytes could not be read again. */
+	if (strcmp(path, "-") == 0 || (stat(path, &st) == 0 && S_ISFIFO(st.st_mode)))
+		return 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	n = fd < 0 ? -1 : read(fd, head, sizeof(head));
 	if (n < 0) {
@@ -200,27 +209,60 @@ static int source_check(struct msgs *msgs, const char *path)
 	close(fd);
 	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++) {
 		if ((size_t)n >= magics[i].n && memcmp(head, magics[i].bytes, magics[i].n) == 0)
-			return 0;
+			return 1;
 	}
-	msgs_add(msgs, n == 0 ? "%s: empty file" : "%s: not a dump: text sources are not read yet",
-		 path);
-	return -EINVAL;
+	return 0;
 }
 
-static int snapshot_take(struct msgs *msgs, const struct arguments *args,
-			 struct snapshot *ret_snapshot)
+/* What a source has: one snapshot, or one for each event of a log. */
+struct taken {
+	struct snapshot *snapshots;
+	struct verdict **verdicts;
+	uint32_t n;
+};
+
+static void taken_done(struct taken *taken)
+{
+	for (uint32_t i = 0; i < taken->n; i++) {
+		if (taken->verdicts)
+			verdict_free(taken->verdicts[i]);
+		snapshot_done(&taken->snapshots[i]);
+	}
+	free(taken->verdicts);
+	free(taken->snapshots);
+}
+
+static int dump_take(struct msgs *msgs, const struct arguments *args, struct taken *taken)
 {
 	struct vmcore *vmcore;
 	int r;
 
-	r = source_check(msgs, args->source);
-	if (r < 0)
-		return r;
+	taken->snapshots = calloc(1, sizeof(*taken->snapshots));
+	if (!taken->snapshots)
+		return -ENOMEM;
 	r = vmcore_open(msgs, args->source, &args->kernel, &vmcore);
 	if (r < 0)
 		return r;
-	r = vmcore_take(vmcore, args->render.all_stacks ? VMCORE_ALL_STACKS : 0, ret_snapshot);
+	r = vmcore_take(vmcore, args->render.all_stacks ? VMCORE_ALL_STACKS : 0,
+			&taken->snapshots[0]);
 	vmcore_free(vmcore);
+	taken->n = r == 0;
+	return r;
+}
+
+static int verdicts_make(struct taken *taken)
+{
+	int r = 0;
+
+	taken->verdicts = calloc(taken->n, sizeof(struct verdict *));
+	if (!taken->verdicts)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < taken->n && r == 0; i++) {
+		r = diagnose(&taken->snapshots[i], &taken->verdicts[i]);
+		if (r == 0 && i > 0 && taken->verdicts[i]->event != EVENT_NONE)
+			r = verdict_adopt(taken->verdicts[0], taken->verdicts[i],
+					  &taken->snapshots[i]);
+	}
 	return r;
 }
 
@@ -240,27 +282,33 @@ static int output_failed(const struct arguments *args, int r)
 
 static int analyze_run(const struct arguments *args, struct msgs *msgs)
 {
-	struct verdict *verdict = NULL;
-	struct snapshot snapshot;
+	struct taken taken = { 0 };
 	bool partial;
 	int r;
 
-	r = snapshot_take(msgs, args, &snapshot);
-	if (r < 0)
+	r = source_is_dump(msgs, args->source);
+	if (r > 0)
+		r = dump_take(msgs, args, &taken);
+	else if (r == 0)
+		r = text_snapshots(msgs, args->source, &taken.snapshots, &taken.n);
+	if (r < 0) {
+		taken_done(&taken);
 		return STATUS_UNREADABLE;
-	partial = snapshot.partial;
-	r = diagnose(&snapshot, &verdict);
+	}
+	partial = taken.snapshots[0].partial;
+	r = verdicts_make(&taken);
 	if (r < 0) {
 		msgs_add(msgs, "%s: %s", args->source, strerror(-r));
 	} else {
+		const struct verdict *verdict = taken.verdicts[0];
+
 		errno = 0;
-		r = args->json ? render_json(&snapshot, verdict, &args->render, stdout)
-			       : render_text(&snapshot, verdict, &args->render, stdout);
+		r = args->json ? render_json(taken.snapshots, verdict, &args->render, stdout)
+			       : render_text(taken.snapshots, verdict, &args->render, stdout);
 		if (r < 0)
 			r = output_failed(args, r);
 	}
-	verdict_free(verdict);
-	snapshot_done(&snapshot);
+	taken_done(&taken);
 	if (r == -ENOENT)
 		return STATUS_PARTIAL;
 	if (r < 0)

@@ -649,6 +649,17 @@ int diagnose(const struct snapshot *snapshot, struct verdict **ret_verdict)
 	return 0;
 }
 
+int verdict_adopt(struct verdict *verdict, struct verdict *other, const struct snapshot *snapshot)
+{
+	struct verdict **slot = ARENA_APPEND(verdict->arena, verdict->others, verdict->n_others);
+
+	if (!slot)
+		return -ENOMEM;
+	other->snapshot = snapshot;
+	*slot = other;
+	return 0;
+}
+
 void verdict_free(struct verdict *verdict)
 {
 	struct arena *arena;

@@ -423,7 +423,8 @@ int render_json(const struct snapshot *snapshot, const struct verdict *verdict,
 	out_tasks(&out, snapshot, verdict, &places, options && options->all_stacks);
 	out_array_begin(&out, "others");
 	for (uint32_t i = 0; i < verdict->n_others && out.r == 0; i++)
-		out_other(&out, snapshot, verdict->others[i]);
+		out_other(&out, verdict_snapshot(verdict->others[i], snapshot),
+			  verdict->others[i]);
 	out_array_end(&out);
 	out_raw(&out, "}\n");
 	places_done(&places);

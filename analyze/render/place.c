@@ -89,7 +89,8 @@ int places_init(struct places *places, const struct snapshot *snapshot,
 	}
 	places_add(places, snapshot, verdict, 0);
 	for (uint32_t i = 0; others && i < verdict->n_others; i++)
-		places_add(places, snapshot, verdict->others[i], i + 1);
+		if (verdict_snapshot(verdict->others[i], snapshot) == snapshot)
+			places_add(places, snapshot, verdict->others[i], i + 1);
 	for (uint32_t i = 0; verdict->cpu_roles && i < snapshot->n_cpus; i++) {
 		if (role_yields(places->cpus[i].role) || !role_yields(verdict->cpu_roles[i]))
 			places->cpus[i].role = verdict->cpu_roles[i];

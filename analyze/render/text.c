@@ -170,14 +170,15 @@ static void print_judgement(struct print *p, const struct snapshot *snapshot,
 static void print_others(struct print *p, const struct snapshot *snapshot, const struct verdict *v)
 {
 	for (uint32_t i = 0; i < v->n_others; i++) {
-		char title[64];
+		const struct snapshot *of = verdict_snapshot(v->others[i], snapshot);
+		char title[80];
 
-		snprintf(title, sizeof(title), "Lockup %" PRIu32 ", independent of the first",
-			 i + 2);
+		snprintf(title, sizeof(title), "Lockup %" PRIu32 ", %s", i + 2,
+			 of == snapshot ? "independent of the first" : "another event in the source");
 		print_title(p, title);
 		print_summary(p, v->others[i]);
 		print_end(p);
-		print_judgement(p, snapshot, v->others[i], false);
+		print_judgement(p, of, v->others[i], false);
 	}
 }
 

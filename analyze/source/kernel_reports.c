@@ -244,9 +244,21 @@ static void parse_soft_lockup(struct parser *ps, struct text t, struct report *r
 		parse_comm_pid(ps, t.p, close, ':', report);
 }
 
-/* "… on cpu 3", "… LOCKUP on CPU3, ip …" */
+/*
+ * "… on cpu 3", "… LOCKUP on CPU3, ip …"; powerpc: "CPU 3 self-detected hard LOCKUP @ f+0x1/0x2",
+ * "CPU 3 detected hard LOCKUP on other CPUs 4-5", "CPU 4 Hard LOCKUP"
+ */
 static void parse_hard_lockup(struct parser *ps, struct text t, struct report *report)
 {
+	if (t.p < t.end && *t.p >= '0' && *t.p <= '9') {
+		struct text other = t;
+
+		if (text_skip_past(&other, "other CPUs "))
+			text_u32(&other, &report->cpu);
+		else
+			text_u32(&t, &report->cpu);
+		return;
+	}
 	if (!text_skip_past(&t, "on cpu ") && !text_skip_past(&t, "on CPU"))
 		return;
 	text_spaces(&t);
@@ -259,9 +271,12 @@ static void parse_hung_task(struct parser *ps, struct text t, struct report *rep
 	const char *blocked = text_find(t, " blocked for more than ");
 
 	if (!blocked)
+		blocked = text_find(t, " blocked in I/O wait for more than ");
+	if (!blocked)
 		return;
 	parse_comm_pid(ps, t.p, blocked, ':', report);
-	t.p = blocked + strlen(" blocked for more than ");
+	t.p = blocked;
+	text_skip_past(&t, "for more than ");
 	parse_seconds(t, report);
 }
 
@@ -342,7 +357,10 @@ static const struct rule rules[] = {
 	{ "BUG: soft lockup - ", NULL, REPORT_SOFT_LOCKUP, parse_soft_lockup },
 	{ "Watchdog detected hard LOCKUP", NULL, REPORT_HARD_LOCKUP, parse_hard_lockup },
 	{ "BUG: NMI Watchdog detected LOCKUP", NULL, REPORT_HARD_LOCKUP, parse_hard_lockup },
+	{ "CPU ", "detected hard LOCKUP", REPORT_HARD_LOCKUP, parse_hard_lockup },
+	{ "CPU ", "Hard LOCKUP", REPORT_HARD_LOCKUP, parse_hard_lockup },
 	{ "INFO: task ", " blocked for more than ", REPORT_HUNG_TASK, parse_hung_task },
+	{ "INFO: task ", " blocked in I/O wait for more than ", REPORT_HUNG_TASK, parse_hung_task },
 	{ "INFO: rcu", "self-detected stall", REPORT_RCU_STALL, parse_rcu_stall },
 	{ "INFO: rcu", "detected stall", REPORT_RCU_STALL, parse_rcu_stall },
 	{ "INFO: rcu", "detected expedited stall", REPORT_RCU_STALL, parse_rcu_stall },
@@ -353,6 +371,8 @@ static const struct rule rules[] = {
 	{ "BUG: rwlock ", "lockup", REPORT_SPINLOCK_LOCKUP, parse_spin_bug },
 	{ "BUG: spinlock ", "recursion", REPORT_SPINLOCK_RECURSION, parse_spin_bug },
 	{ "BUG: rwlock ", "recursion", REPORT_SPINLOCK_RECURSION, parse_spin_bug },
+	{ "BUG: spinlock ", "bad magic", REPORT_OOPS, parse_spin_bug },
+	{ "BUG: rwlock ", "bad magic", REPORT_OOPS, parse_spin_bug },
 	{ "BUG: workqueue lockup - ", NULL, REPORT_WORKQUEUE_LOCKUP, parse_workqueue },
 	{ "possible circular locking dependency detected", NULL, REPORT_DEADLOCK, NULL },
 	{ "possible recursive locking detected", NULL, REPORT_DEADLOCK, NULL },
@@ -568,6 +588,25 @@ static void line_parse(struct parser *ps, const char *line, const char *end)
 	    ps->age <= OOPS_LINES)
 		return;
 	report_add(ps, kind, message, rule ? rest : body, time, rule);
+}
+
+int kernel_report_line(struct arena *arena, const char *p, const char *end, uint64_t time_us,
+		       struct report *ret_report)
+{
+	struct parser ps = { .arena = arena };
+	struct text body = { p, end }, rest;
+	const struct rule *rule;
+
+	subsystem_eat(&body);
+	rule = rule_find(body, &rest);
+	if (!rule && !is_irq_inversion(body))
+		return 0;
+	report_add(&ps, rule ? rule->kind : REPORT_DEADLOCK, (struct text){ p, end },
+		   rule ? rest : body, time_us, rule);
+	if (ps.failed)
+		return -ENOMEM;
+	*ret_report = ps.reports[0];
+	return 1;
 }
 
 int kernel_reports_parse(struct arena *arena, const char *text, size_t size,

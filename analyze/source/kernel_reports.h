@@ -14,6 +14,14 @@ int kernel_reports_parse(struct arena *arena, const char *text, size_t size,
 			 struct report **ret_reports, uint32_t *ret_n);
 
 /*
+ * Does the message [@p, @end), without what is printed before it, begin a report? Then *@ret_report is
+ * it, as far as this line tells, with strings in @arena, and 1 is returned; else 0 and it is
+ * untouched; -ENOMEM.
+ */
+int kernel_report_line(struct arena *arena, const char *p, const char *end, uint64_t time_us,
+		       struct report *ret_report);
+
+/*
  * What the kernel died of, by its log: the panic's report, else the last oops or sysrq crash;
  * NULL when it does not speak of any.
  */
