@@ -545,27 +545,35 @@ static const char *word_scan(struct scan *x, const char *p, const char **ret_wor
 	return p;
 }
 
-/* Up to the end of the line, or to @stop where lines are lost. */
+/*
+ * What is in quotation marks, or up to the key @stop, which comes next, or else up to the end of the
+ * line. Runs of blanks become one: lines may have been wrapped.
+ */
 static const char *text_scan(struct scan *x, const char *p, const char *stop, const char **ret_text)
 {
-	const char *start = p = skip_blanks(p, x->end), *limit, *found;
-	char quote = p < x->end && *p == '"' ? '"' : '\n';
+	const char *start = skip_blanks(p, x->end), *limit, *found;
+	char *text;
+	size_t n = 0;
 
-	if (quote == '"')
-		start = ++p;
+	p = start < x->end && *start == '"' ? ++start : start;
 	limit = (size_t)(x->end - p) < VALUE_MAX ? x->end : p + VALUE_MAX;
-	found = memchr(p, quote, (size_t)(limit - p));
-	if (found)
-		limit = found;
-	found = memmem(p, (size_t)(limit - p), stop, strlen(stop));
-	if (found)
-		limit = found;
-	p = limit;
-	while (limit > start && is_blank(limit[-1]))
-		limit--;
-	if (!*ret_text && limit > start)
-		*ret_text = arena_strndup(x->s->arena, start, (size_t)(limit - start));
-	return p;
+	found = p[-1] == '"' ? memchr(p, '"', (size_t)(limit - p)) : NULL;
+	if (!found)
+		found = memmem(p, (size_t)(limit - p), stop, strlen(stop));
+	if (!found)
+		found = memchr(p, '\n', (size_t)(limit - p));
+	limit = found ? found : limit;
+	text = *ret_text ? NULL : arena_alloc(x->s->arena, (size_t)(limit - start) + 1);
+	for (p = start; text && p < limit; p++)
+		if (!is_blank(*p))
+			text[n++] = *p;
+		else if (n && text[n - 1] != ' ')
+			text[n++] = ' ';
+	if (n && text[n - 1] == ' ')
+		text[--n] = '\0';
+	if (n)
+		*ret_text = text;
+	return limit;
 }
 
 /* "76 days, 03:30:21", "03:30:21" */
@@ -618,7 +626,7 @@ static const char *panic_scan(struct scan *x, const char *p)
 	static const char prefix[] = "Kernel panic - not syncing: ";
 	const char *text = NULL;
 
-	p = text_scan(x, p, " PID: ", &text);
+	p = text_scan(x, p, "PID:", &text);
 	if (!text || x->s->panic)
 		return p;
 	if (strncmp(text, prefix, sizeof(prefix) - 1) == 0)
@@ -671,7 +679,7 @@ static const char *key_scan(struct scan *x, const char *p)
 		break;
 	case 'V':
 		if (starts(p, x->end, "VERSION:"))
-			return text_scan(x, p + 8, " MACHINE:", &s->version);
+			return text_scan(x, p + 8, "MACHINE:", &s->version);
 		break;
 	case 'M':
 		if (starts(p, x->end, "MACHINE:"))

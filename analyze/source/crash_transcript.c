@@ -15,13 +15,29 @@
 
 #define CPUS_MAX 8192 /* CONFIG_NR_CPUS of the largest distribution kernels */
 
-bool crash_transcript_detect(const char *text, size_t size)
+/* "PID: 6836 TASK: …" */
+static bool has_header(const char *text, const char *end)
 {
-	const char *end = text + size;
+	for (const char *p = text; (p = memmem(p, (size_t)(end - p), "PID:", 4));) {
+		const char *next;
+		uint32_t pid;
+
+		for (p += 4; p < end && (*p == ' ' || *p == '\t'); p++)
+			;
+		next = crash_number(p, end, &pid);
+		for (; next && next < end && (*next == ' ' || *next == '\t' || *next == '\n'); next++)
+			;
+		if (next && end - next > 5 && memcmp(next, "TASK:", 5) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* "#6 [ffff880028283950] f at ffffffff812a6f29", "[exception RIP: f+9]" */
+static bool has_frame(const char *text, const char *end)
+{
 	struct text_frame frame;
 
-	if (memmem(text, size, "[exception RIP:", 15))
-		return true;
 	for (const char *p = text; (p = memchr(p, '#', (size_t)(end - p))); p++) {
 		const char *limit = (size_t)(end - p) < 600 ? end : p + 600;
 
@@ -29,18 +45,24 @@ bool crash_transcript_detect(const char *text, size_t size)
 		    frame.address)
 			return true;
 	}
-	for (const char *p = text; (p = memmem(p, (size_t)(end - p), "PID:", 4));) {
-		uint32_t pid;
+	return memmem(text, (size_t)(end - text), "[exception RIP:", 15) != NULL;
+}
 
-		for (p += 4; p < end && (*p == ' ' || *p == '\t'); p++)
-			;
-		p = crash_number(p, end, &pid) ? crash_number(p, end, &pid) : p;
-		for (; p < end && (*p == ' ' || *p == '\t' || *p == '\n'); p++)
-			;
-		if (end - p > 5 && memcmp(p, "TASK:", 5) == 0)
-			return true;
-	}
-	return false;
+bool crash_transcript_detect(const char *text, size_t size)
+{
+	size_t n;
+	char *clean;
+	bool found;
+
+	if (has_header(text, text + size) || has_frame(text, text + size))
+		return true;
+	/* Blanks of a web page may hide it; consoles do not speak of TASK:. */
+	if (!memmem(text, size, "TASK:", 5))
+		return false;
+	clean = text_clean(text, size, &n);
+	found = clean && (has_header(clean, clean + n) || has_frame(clean, clean + n));
+	free(clean);
+	return found;
 }
 
 /* --- one entry per task --- */

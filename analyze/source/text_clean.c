@@ -156,7 +156,8 @@ static size_t quote_find(const char *p, const char *end)
 static bool unquote(char *text, size_t *size)
 {
 	size_t lines = 0, quoted = 0, n = 0;
-	const char *end = text + *size, *next;
+	char *end = text + *size;
+	const char *next;
 
 	for (const char *p = text; p < end; p = next) {
 		const char *eol = memchr(p, '\n', (size_t)(end - p));
@@ -167,14 +168,19 @@ static bool unquote(char *text, size_t *size)
 	}
 	if (lines < 2 || quoted * 2 < lines)
 		return false;
-	for (const char *p = text; p < end; p = next) {
-		const char *eol = memchr(p, '\n', (size_t)(end - p));
+	for (char *p = text, *next_line; p < end; p = next_line) {
+		char *eol = memchr(p, '\n', (size_t)(end - p)), *last;
 		size_t skip;
 
-		next = eol ? eol + 1 : end;
-		skip = quote_find(p, next);
-		memmove(text + n, p + skip, (size_t)(next - p) - skip);
-		n += (size_t)(next - p) - skip;
+		next_line = eol ? eol + 1 : end;
+		skip = quote_find(p, next_line);
+		for (last = eol ? eol : end; skip && last > p + skip && last[-1] == ' '; last--)
+			;
+		/* A table has a border on both sides. */
+		if (skip && p[skip - 1] == '|' && last > p + skip && last[-1] == '|')
+			last[-1] = ' ';
+		memmove(text + n, p + skip, (size_t)(next_line - p) - skip);
+		n += (size_t)(next_line - p) - skip;
 	}
 	*size = n;
 	return true;

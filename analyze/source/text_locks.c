@@ -227,6 +227,8 @@ static bool address_is_kernel(const struct search *x, uint64_t v)
 		return v >= 0x80000000 && v < 0xfffff000;
 	if (strcmp(x->conv->arch, "ppc64") == 0)
 		return v >> 60 >= 0xc && v >> 60 <= 0xf && v < 0xffffffff00000000ULL;
+	if (strcmp(x->conv->arch, "aarch64") == 0) /* 48 or 52 bits */
+		return v >= 0xfff0000000000000ULL && v < 0xfffffffffff00000ULL;
 	return v >> 47 == 0x1ffff && v < 0xfffffffffff00000ULL;
 }
 
