@@ -21,6 +21,9 @@ endif
 CC ?= gcc
 CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
+CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
+BPFTOOL ?= $(shell command -v bpftool || echo /usr/sbin/bpftool)
 PKGS = libbpf libelf libdw zlib liblzma libzstd jansson capstone
 LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -ldeflate -llzo2 -lsnappy -lxxhash -lpthread
 
@@ -46,7 +49,7 @@ lib_obj = $(lib_src:%.c=$(BUILD)/%.o)
 cli_obj = $(cli_src:%.c=$(BUILD)/%.o)
 
 .PHONY: all
-all: $(BUILD)/holdup
+all: $(BUILD)/holdup $(BUILD)/holdupd
 
 $(BUILD)/libholdup.a: $(lib_obj)
 	$(say) AR $@
@@ -60,6 +63,27 @@ $(BUILD)/%.o: %.c
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(required) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The BPF side: one object for every kernel, without types from the one it is built on.
+bpf_flags = -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Ibpf
+$(BUILD)/bpf/holdup.skel.h: $(wildcard bpf/*.c bpf/*.h)
+	$(say) BPF $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(bpf_flags) -c -o $(BUILD)/bpf/holdup.bpf.o bpf/sampler.bpf.c
+	$(Q)$(LLVM_STRIP) -g $(BUILD)/bpf/holdup.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $(BUILD)/bpf/holdup.bpf.o name holdup_bpf >$@
+
+daemon_libs = $(shell $(PKG_CONFIG) --libs libsystemd) -linih
+daemon_obj = $(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/*.c))
+$(daemon_obj): required += -I. -I$(BUILD)
+$(BUILD)/daemon/probes.o: $(BUILD)/bpf/holdup.skel.h
+$(BUILD)/libholdupd.a: $(filter-out $(BUILD)/daemon/main.o,$(daemon_obj))
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/holdupd: $(BUILD)/daemon/main.o $(BUILD)/libholdupd.a $(BUILD)/libholdup.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(daemon_libs)
 
 # Unit tests: one program per tests/unit/test_*.c, against the library.
 unit_src = $(wildcard tests/unit/test_*.c)

@@ -191,6 +191,8 @@ struct cpu {
 	uint64_t no_switch_ns;	/* since the last context switch; SNAPSHOT_NO_TIME unknown */
 	uint64_t watchdog_ns;	/* since the soft-lockup watchdog's thread last ran here (its touch
 				 * timestamp); SNAPSHOT_NO_TIME unknown */
+	uint64_t stuck_ns;	/* a sampler has seen it in the kernel for so long without the
+				 * switch that was due; 0: not, or there is no sampler */
 	uint64_t last_tick_ns;	/* since its clock was last updated by a tick; SNAPSHOT_NO_TIME */
 	uint32_t nr_running;	/* runnable tasks on its queue, SNAPSHOT_NONE unknown */
 	struct wait *waits;  /* innermost first: an interrupt may wait over a task that waits */

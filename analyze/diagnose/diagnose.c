@@ -231,6 +231,12 @@ static int set_looper(const struct diagnosis *d, const struct lockup *lockup, st
 	if (frame != SNAPSHOT_NONE)
 		party_set_frame(&v->holder, actor->stack, frame);
 	v->confidence = report ? 0.9 : 0.7;
+	if (!report && d->snapshot->cpus[actor->cpu].stuck_ns)
+		return verdict_add_evidence(
+			v, arena_printf(v->arena, "%s has been in the kernel for %.1f s without the "
+						  "switch that was due, and waits for no lock.",
+					explain_party(v->arena, &v->holder),
+					(double)d->snapshot->cpus[actor->cpu].stuck_ns / 1e9));
 	if (report)
 		return verdict_add_evidence(
 			v, arena_printf(v->arena, "The kernel itself reported it: \"%s\".",
@@ -258,6 +264,8 @@ static enum event lockup_event(const struct diagnosis *d, const struct lockup *l
 {
 	if (d->happening.event != EVENT_NONE)
 		return d->happening.event;
+	if (d->snapshot->kind == SOURCE_LIVE)
+		return EVENT_EARLY_WARNING;
 	if (lockup->root && !lock_kind_spins(lockup->root->kind))
 		return EVENT_HUNG_TASK;
 	return EVENT_SOFT_LOCKUP;

@@ -5,6 +5,8 @@
 
 /* kernel/hung_task.c: CONFIG_DEFAULT_HUNG_TASK_TIMEOUT */
 #define HUNG_TASK_NS 120000000000ULL
+/* A sampler's word that a CPU made no progress: what the daemon warns of by default. */
+#define STUCK_NS 1000000000ULL
 
 enum event report_event(enum report_kind kind)
 {
@@ -125,6 +127,8 @@ bool actor_is_stuck(const struct snapshot *snapshot, const struct actor *actor)
 
 		if (actor->idle || actor->user)
 			return false;
+		if (cpu->stuck_ns >= STUCK_NS)
+			return true;
 		/*
 		 * Its thread is due every 0.8 of watchdog_thresh (kernel/watchdog.c,
 		 * set_sample_period()); a second turn missed is no delay any more.
