@@ -30,9 +30,8 @@ LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -ldeflate -llzo2 -lsnappy -lxxhash 
 BUILD = build
 required = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Ianalyze -Wall -Wextra \
 	   -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
-	   -Wdeclaration-after-statement -fno-strict-aliasing \
+	   -fno-strict-aliasing \
 	   $(shell $(PKG_CONFIG) --cflags $(PKGS))
-required := $(filter-out -Wdeclaration-after-statement,$(required))
 ifeq ($(WERROR),1)
 required += -Werror
 endif
