@@ -44,9 +44,11 @@ void journal_incident(const struct incident_report *report)
 	char text[1400];
 	int r = -1;
 
-	snprintf(text, sizeof(text), "%s (%s, %s for %.2f s)%s%s", report->summary,
+	snprintf(text, sizeof(text), "%s (%s, %s for %.2f s, analyzed in %.2f s)%s%s", report->summary,
 		 watch_level_name(report->level), watch_reason_name(report->reason),
-		 (double)report->for_ns / 1e9, report->path[0] ? "; saved as " : "",
+		 (double)report->for_ns / 1e9,
+		 report->saved_ns ? (double)(report->saved_ns - report->taken_ns) / 1e9 : 0.0,
+		 report->path[0] ? "; saved as " : "",
 		 report->path);
 	if (journal_is_there())
 		r = sd_journal_send("MESSAGE=%s", text, "MESSAGE_ID=" JOURNAL_INCIDENT_ID,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <syslog.h>
 
 #include "config.h"
@@ -96,6 +98,7 @@ int main(int argc, char **argv)
 	struct manager *manager;
 	struct config config;
 	struct msgs msgs;
+	size_t seed;
 	int r;
 
 	if (arguments_parse(&args, argc, argv) < 0) {
@@ -104,6 +107,12 @@ int main(int argc, char **argv)
 	}
 	if (args.done)
 		return 0;
+	/*
+	 * Or jansson takes its seed from /dev/urandom at the first incident, which on a machine
+	 * short of entropy waits for timers of other CPUs: a stuck one's never come.
+	 */
+	memcpy(&seed, (const void *)getauxval(AT_RANDOM), sizeof(seed));
+	json_object_seed(seed ? seed : 1);
 	msgs_init(&msgs);
 	r = config_read(&msgs, args.config_path, &config);
 	if (r == -ENOENT && strcmp(args.config_path, CONFIG_PATH) == 0) {

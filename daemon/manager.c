@@ -6,6 +6,7 @@
 #include "manager.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ struct manager {
 	bool *online;
 	uint64_t looked_ns, asked_ns, status_ns, end_ns;
 	struct watch_finding asked; /* what the worker was last asked about */
+	bool confined;		    /* to CPUs that are well */
 	uint64_t n_incidents, n_repeated, n_failed;
 };
 
@@ -145,6 +147,42 @@ static void act(struct manager *m, enum watch_action action, const struct watch_
 	}
 }
 
+/*
+ * A task that wakes goes to the CPU it last ran on, or to the waker's; when that one is stuck it
+ * waits there with the others. So from the first notice on, ours may run only where all is well.
+ */
+static void affinity_set(struct manager *m, const struct watch_finding *finding, uint64_t now)
+{
+	bool quiet = finding->level == WATCH_QUIET;
+	cpu_set_t *set;
+	size_t size = CPU_ALLOC_SIZE(probes_n_cpus(m->probes));
+	uint32_t n = 0;
+
+	if (quiet && !m->confined)
+		return;
+	set = CPU_ALLOC(probes_n_cpus(m->probes));
+	if (!set)
+		return;
+	CPU_ZERO_S(size, set);
+	for (uint32_t i = 0; i < probes_n_cpus(m->probes); i++) {
+		const struct watch_cpu *cpu = &m->cpus[i];
+
+		if (!quiet && (now - cpu->tick_ns > m->limits.notice_ns ||
+			       (cpu->stuck_since_ns &&
+				now - cpu->stuck_since_ns > m->limits.notice_ns / 2)))
+			continue;
+		CPU_SET_S(i, size, set);
+		n++;
+	}
+	if (n) {
+		sched_setaffinity(0, size, set);
+		if (m->worker)
+			sched_setaffinity(worker_pid(m->worker), size, set);
+		m->confined = !quiet;
+	}
+	CPU_FREE(set);
+}
+
 static void status_say(struct manager *m, uint64_t now)
 {
 	struct probe_counts counts;
@@ -186,6 +224,7 @@ static void look(struct manager *m)
 		finding = watch_judge(m->cpus, probes_n_cpus(m->probes), m->sleeps, n_sleeps,
 				      &m->limits, now);
 	}
+	affinity_set(m, &finding, now);
 	act(m, watch_step(&m->watch, &finding, now), &finding, now);
 	if (m->asked_ns && now - m->asked_ns > ANSWER_NS) {
 		journal_say(LOG_WARNING,
@@ -314,6 +353,11 @@ int manager_new(struct msgs *msgs, const struct config *config, const char *conf
 		if (r < 0)
 			msgs_add(msgs, "event loop: %s", strerror(-r));
 	}
+	/*
+	 * Not SCHED_FIFO: the scheduler leaves a woken FIFO task on the CPU it last ran on even
+	 * when that one is stuck in the kernel, and moves it only to where another such task left.
+	 */
+	setpriority(PRIO_PROCESS, 0, -20);
 	if (r >= 0)
 		r = worker_start(m);
 	if (r < 0) {
@@ -342,9 +386,6 @@ int manager_run(struct manager *m)
 {
 	int r;
 
-	/* Not SCHED_FIFO: the scheduler leaves a woken FIFO task on the CPU it last ran on even
-	 * when that one is stuck; others find it a CPU that is well. */
-	setpriority(PRIO_PROCESS, 0, -20);
 	probes_beat(m->probes, clock_monotonic());
 	for (int i = 0; i < PROBES_N; i++)
 		if (!probes_state(m->probes, (enum probe)i)->attached)

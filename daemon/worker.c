@@ -112,6 +112,11 @@ void worker_free(struct worker *worker)
 	free(worker);
 }
 
+pid_t worker_pid(const struct worker *worker)
+{
+	return worker->pid;
+}
+
 int worker_fd(const struct worker *worker)
 {
 	return worker->fd;

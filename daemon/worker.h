@@ -2,6 +2,8 @@
 #ifndef HOLDUPD_WORKER_H
 #define HOLDUPD_WORKER_H
 
+#include <sys/types.h>
+
 #include "incident.h"
 
 /*
@@ -16,6 +18,7 @@ int worker_new(const struct config *config, const struct probes *probes,
 /* Ends the child; does not wait for one that hangs in the kernel. */
 void worker_free(struct worker *worker);
 
+pid_t worker_pid(const struct worker *worker);
 /* Readable when a report has come. */
 int worker_fd(const struct worker *worker);
 
