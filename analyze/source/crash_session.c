@@ -787,6 +787,8 @@ static void log_add(struct scan *x, const char *line, size_t n)
 {
 	struct crash_session *s = x->s;
 
+	if (n == 0)
+		return;
 	if (s->log_room - s->log_size < n) {
 		size_t room = (s->log_size + n) * 2;
 		char *log = realloc(s->log, room);

@@ -40,12 +40,13 @@ static const struct convention *convention_of(const char *arch)
 {
 	if (!arch)
 		return &conventions[0];
+	if (strcmp(arch, "arm64") == 0)
+		return &conventions[2];
+	/* armv7l, ppc64le */
 	for (size_t i = 0; i < sizeof(conventions) / sizeof(*conventions); i++)
 		if (strncmp(arch, conventions[i].arch, strlen(conventions[i].arch)) == 0)
 			return &conventions[i];
-	if (arch[0] == 'i' && strcmp(arch + 2, "86") == 0)
-		return &conventions[1];
-	return strcmp(arch, "arm64") == 0 ? &conventions[2] : NULL;
+	return arch[0] == 'i' && arch[1] && strcmp(arch + 2, "86") == 0 ? &conventions[1] : NULL;
 }
 
 static bool is_32bit(const struct convention *c)
@@ -349,11 +350,13 @@ static int match_shared(struct search *x)
 		qsort(v, n, sizeof(*v), sharing_compare);
 	for (size_t i = 0; i < n;) {
 		size_t end = i + 1;
+		bool shared;
 
 		while (end < n && sharing_compare(&v[i], &v[end]) == 0)
 			end++;
+		shared = end - i > 1;
 		/* Two different ones: which is the lock cannot be told. 1 marks that. */
-		for (; end - i > 1 && i < end; i++)
+		for (; shared && i < end; i++)
 			if (!v[i].waiter->lock)
 				v[i].waiter->lock = v[i].value;
 			else if (v[i].waiter->lock != v[i].value)
