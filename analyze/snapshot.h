@@ -164,6 +164,7 @@ struct task {
 	uint32_t cpu;	     /* where it runs or last ran; SNAPSHOT_NONE unknown */
 	bool on_cpu;	     /* it is the current task of that CPU */
 	bool kthread;
+	bool holds_locks;    /* lockdep counted some, but could not list them as it was running */
 	bool starved;	     /* runnable, and the kernel says that it gets no CPU; ->cpu is where */
 	uint64_t last_ran_ns; /* how long ago it last got a CPU; SNAPSHOT_NO_TIME unknown */
 	uint64_t start_ns;   /* boot-time clock at which it was created; SNAPSHOT_NO_TIME unknown */

@@ -84,9 +84,27 @@ static bool actor_in_idle_loop(const struct actor *actor)
 	return false;
 }
 
+/* By task: is it named as the owner of a lock? Then it counts, even where its stack is not known. */
+static const bool *owners_find(struct arena *arena, const struct snapshot *snapshot)
+{
+	bool *named = arena_calloc(arena, (size_t)snapshot->n_tasks + 1, sizeof(*named));
+
+	/* In a dump a task without a stack is one that has left. */
+	for (uint32_t i = 0; named && i < snapshot->n_locks && snapshot->kind != SOURCE_VMCORE; i++) {
+		uint32_t task = snapshot->locks[i].owner_source == OWNER_NONE ?
+					SNAPSHOT_NONE :
+					snapshot_task_by_pid(snapshot, snapshot->locks[i].owner_pid);
+
+		if (task != SNAPSHOT_NONE)
+			named[task] = true;
+	}
+	return named;
+}
+
 int actors_build(struct arena *arena, const struct snapshot *snapshot, struct actors *ret_actors)
 {
 	struct actors actors = { 0 };
+	const bool *named;
 
 	actors.v = arena_calloc(arena, (size_t)snapshot->n_cpus + snapshot->n_tasks,
 				sizeof(*actors.v));
@@ -106,11 +124,14 @@ int actors_build(struct arena *arena, const struct snapshot *snapshot, struct ac
 		actor->running = cpu->has_stack && !actor->wait && !actor->idle && !actor->user &&
 				 !actor->crashing;
 	}
+	named = owners_find(arena, snapshot);
+	if (!named)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < snapshot->n_tasks; i++) {
 		const struct task *task = &snapshot->tasks[i];
 		struct actor *actor;
 
-		if (task->on_cpu || task->stack.n == 0)
+		if (task->on_cpu || (task->stack.n == 0 && !named[i]))
 			continue;
 		actor = &actors.v[actors.n++];
 		*actor = (struct actor){ .cpu = SNAPSHOT_NONE, .task = i, .stack = &task->stack,

@@ -66,12 +66,19 @@ static struct party party_of(const struct diagnosis *d, const struct actor *acto
 static const char *waiter_primitive(const struct waiter *waiter)
 {
 	const struct stack *stack = waiter->actor->stack;
+	uint32_t frame = waiter->wait->frame;
 	struct primitive p;
 
 	if (waiter->caller != SNAPSHOT_NONE && stack->frames[waiter->caller].callee &&
 	    primitive_find(stack->frames[waiter->caller].callee, &p))
 		return stack->frames[waiter->caller].callee;
-	return stack->frames[waiter->wait->frame].function;
+	/* Wrappers say less than what they call: task_rq_lock(), on_each_cpu(). */
+	while (frame > 0 && primitive_is_wrapper(stack->frames[frame].function) &&
+	       stack->frames[frame - 1].reliable &&
+	       primitive_find(stack->frames[frame - 1].function, &p) &&
+	       p.kind == waiter->wait->kind && p.act != PRIMITIVE_SLOWPATH)
+		frame--;
+	return stack->frames[frame].function;
 }
 
 static struct party waiter_party(const struct diagnosis *d, const struct waiter *waiter)
@@ -197,7 +204,11 @@ static enum pattern lockup_pattern(const struct lockup *lockup)
 	if (root->lost)
 		return PATTERN_LOST_HOLDER;
 	if (!lockup->culprit)
-		return root->kind == LOCK_IO ? PATTERN_IO_WAIT : PATTERN_UNKNOWN;
+		return root->kind == LOCK_IO  ? PATTERN_IO_WAIT :
+		       root->kind == LOCK_CSD ? PATTERN_IPI_WAIT :
+						PATTERN_UNKNOWN;
+	if (root->holder.proof & PROOF_RUNNING)
+		return PATTERN_BUSY_LOOP;
 	if (root->kind == LOCK_CSD)
 		return PATTERN_IPI_WAIT;
 	if (root->kind == LOCK_RCU)

@@ -68,6 +68,11 @@ static bool panic_event(const char *panic, enum event *ret_event)
 	return false;
 }
 
+static int event_rank(enum event event)
+{
+	return event == EVENT_NONE ? 0 : event == EVENT_OOPS ? 1 : event == EVENT_DEADLOCK_REPORT ? 2 : 3;
+}
+
 struct happening event_find(const struct snapshot *snapshot)
 {
 	struct happening h = { EVENT_NONE, NULL };
@@ -87,8 +92,11 @@ struct happening event_find(const struct snapshot *snapshot)
 			}
 			continue;
 		}
-		/* Of several without a panic: the first lockup; an oops only where it is alone. */
-		if (event != EVENT_OOPS || h.event == EVENT_NONE) {
+		/*
+		 * Of several without a panic: the first lockup. What lockdep foresaw, and an oops, only
+		 * where nothing locked up.
+		 */
+		if (event_rank(event) >= event_rank(h.event)) {
 			h.event = event;
 			h.report = report;
 		}

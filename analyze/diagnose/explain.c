@@ -95,6 +95,41 @@ static const char *call_text(struct arena *arena, const struct group *group,
 	return "";
 }
 
+/* Proofs by what is left as the only possibility; how many sentences there are now. */
+static unsigned int explain_inferred(struct arena *arena, const struct candidate *c,
+				     const struct lock *lock, const char *who, const char **say,
+				     unsigned int n)
+{
+	if ((c->proof & PROOF_DIED) && lock)
+		say[n++] = arena_printf(arena,
+					"%s died in an oops with the lock's address, %" PRIx64
+					", in its %s; nobody unlocks for the dead.",
+					who, lock->address, c->actor->refs[c->ref].where);
+	if (c->proof & PROOF_RUNS_LOCKED)
+		say[n++] = arena_printf(arena, "%s is in a function that only runs with this lock held.",
+					who);
+	if (c->proof & PROOF_IRQS_OFF)
+		say[n++] = arena_printf(arena,
+					"The lock is taken in interrupts, so that it is held with "
+					"interrupts off; %s is the only one left that has them off and "
+					"does not go on.",
+					who);
+	if (c->proof & PROOF_NO_ANSWER)
+		say[n++] = arena_printf(arena, "%s has interrupts off: it does not take the others' "
+					       "interrupt.",
+					who);
+	if (c->proof & PROOF_RUNNING)
+		say[n++] = arena_printf(arena, "%s is the only one at work while the others wait; it "
+					       "has not slept.",
+					who);
+	if ((c->proof & PROOF_RECLAIM) && c->section != SNAPSHOT_NONE)
+		say[n++] = arena_printf(arena,
+					"%s allocated memory in %s, and reclaim called the same file "
+					"system, which now waits for what is not done further out.",
+					who, c->actor->stack->frames[c->section].function);
+	return n;
+}
+
 int explain_holder(const struct snapshot *snapshot, const struct group *group,
 		   struct verdict *verdict)
 {
@@ -106,7 +141,7 @@ int explain_holder(const struct snapshot *snapshot, const struct group *group,
 		c->section != SNAPSHOT_NONE ? &c->actor->stack->frames[c->section] : NULL;
 	const char *who = explain_party(arena, &verdict->holder);
 	const char *where = section ? place_text(arena, section) : NULL;
-	const char *say[8];
+	const char *say[12];
 	unsigned int n = 0;
 	int r = 0;
 
@@ -143,12 +178,13 @@ int explain_holder(const struct snapshot *snapshot, const struct group *group,
 					"%s is in %s, which the scheduler calls with its CPU's run "
 					"queue locked.",
 					who, where);
-	if ((c->proof & PROOF_SAME_STACK) && section)
+	if ((c->proof & PROOF_SAME_STACK) && section && !(c->proof & PROOF_RECLAIM))
 		say[n++] = arena_printf(arena,
 					"%s waits for the lock further in on the same stack: it "
 					"cannot come back to release it.",
 					who);
-	if ((c->proof & PROOF_ADDRESS) && c->ref != SNAPSHOT_NONE && lock)
+	if ((c->proof & PROOF_ADDRESS) && c->ref != SNAPSHOT_NONE && lock &&
+	    !(c->proof & PROOF_DIED))
 		say[n++] = arena_printf(arena, "The lock's address, %" PRIx64 ", is in its %s%s%s.",
 					lock->address, c->actor->refs[c->ref].where,
 					section ? " below " : "", section ? section->function : "");
@@ -157,6 +193,7 @@ int explain_holder(const struct snapshot *snapshot, const struct group *group,
 					"The lock names %s as its last reader; a hint, as readers "
 					"do not sign out.",
 					who);
+	n = explain_inferred(arena, c, lock, who, say, n);
 	if (c->proof & PROOF_ONLY_ONE)
 		say[n++] = "All other CPUs wait for it, are idle or in user mode, or can hold no "
 			   "such lock.";

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "diagnose/infer.h"
 #include "diagnose/primitives.h"
 #include "diagnose/section.h"
 
@@ -358,6 +359,14 @@ static struct candidate stored_owner(const struct question *q)
 	if (task == SNAPSHOT_NONE)
 		task = snapshot_task_by_pid(q->snapshot, lock->owner_pid);
 	c.actor = actors_by_task(q->actors, task);
+	/* The idle task is pid 0 everywhere: only its CPU names it. */
+	if (!c.actor && lock->owner_pid == 0 && lock_kind_spins(q->group->kind) &&
+	    lock->owner_cpu != SNAPSHOT_NONE) {
+		uint32_t cpu = snapshot_cpu_by_id(q->snapshot, lock->owner_cpu);
+
+		if (cpu != SNAPSHOT_NONE)
+			c.actor = &q->actors->v[cpu];
+	}
 	if (!c.actor)
 		return c;
 	c.proof = q->group->kind == LOCK_WORKQUEUE ? PROOF_TARGET :
@@ -480,6 +489,8 @@ static void group_choose(struct question *q, struct group *group)
 	} else {
 		group->runner_up = best;
 		group->lost = lock_is_lost(q);
+		if (!group->lost)
+			group_infer(q->snapshot, q->actors, group);
 	}
 }
 

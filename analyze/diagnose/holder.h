@@ -18,6 +18,12 @@ enum proof {
 	PROOF_PREEMPT = 1 << 8,	     /* its preempt or softirq count is above zero */
 	PROOF_ONLY_ONE = 1 << 9,     /* all other CPUs are accounted for */
 	PROOF_TAKEN = 1 << 11,	     /* … and by the address it passed, it took this very lock */
+	PROOF_IRQS_OFF = 1 << 12,    /* the one CPU with interrupts off; the lock is taken in interrupts */
+	PROOF_NO_ANSWER = 1 << 13,   /* it has interrupts off and so takes none from others */
+	PROOF_RUNS_LOCKED = 1 << 14, /* it is in a function that only runs with the lock held */
+	PROOF_RUNNING = 1 << 15,     /* the one CPU that is at work */
+	PROOF_DIED = 1 << 16,	     /* it died, with the lock's address at hand */
+	PROOF_RECLAIM = 1 << 17,     /* it allocated memory, and reclaim came back to wait for it */
 	PROOF_TARGET = 1 << 10,	     /* the CPU or worker that the wait is for */
 };
 

@@ -26,6 +26,11 @@ static const struct named_primitive table[] = {
 	P("__cancel_work_timer", WORKQUEUE, WAIT, -1, true),
 	P("__cond_resched", UNKNOWN, SCHEDULE, -1, true),
 	P("__const_udelay", UNKNOWN, SPIN_AID, -1, false),
+	P("__cv_timedwait_common", WAITQUEUE, WAIT, -1, true),
+	P("__cv_wait", WAITQUEUE, WAIT, -1, true),
+	P("__cv_wait_common", WAITQUEUE, WAIT, -1, true),
+	P("__cv_wait_io", WAITQUEUE, WAIT, -1, true),
+	P("__cv_wait_sig", WAITQUEUE, WAIT, -1, true),
 	P("__delay", UNKNOWN, SPIN_AID, -1, false),
 	P("__down", SEMAPHORE, SLOWPATH, -1, true),
 	P("__down_common", SEMAPHORE, SLOWPATH, -1, true),
@@ -82,6 +87,7 @@ static const struct named_primitive table[] = {
 	P("call_rwsem_down_write_failed", RWSEM, SLOWPATH, 1, true),
 	P("cancel_delayed_work_sync", WORKQUEUE, WAIT, -1, true),
 	P("cancel_work_sync", WORKQUEUE, WAIT, -1, true),
+	P("context_switch", UNKNOWN, SCHEDULE, -1, true),
 	P("cpu_relax", UNKNOWN, SPIN_AID, -1, false),
 	P("csd_lock_wait", CSD, WAIT, -1, false),
 	P("cv_wait_common", WAITQUEUE, WAIT, -1, true),
@@ -119,6 +125,7 @@ static const struct named_primitive table[] = {
 	P("generic_exec_single", CSD, WAIT, -1, false),
 	P("hrtimer_cancel", WAITQUEUE, WAIT, -1, false),
 	P("hrtimer_cancel_wait_running", WAITQUEUE, WAIT, -1, false),
+	P("hrtimer_try_to_cancel", WAITQUEUE, WAIT, -1, false),
 	P("io_schedule", IO, WAIT, -1, true),
 	P("io_schedule_timeout", IO, WAIT, -1, true),
 	P("kthread_flush_work", WORKQUEUE, WAIT, -1, true),
@@ -348,19 +355,30 @@ static int named_compare(const void *key, const void *item)
 	return strcmp(key, ((const struct named_primitive *)item)->name);
 }
 
+/* Locks taken by a helper that only wraps a spinlock; each spins in its caller's name. */
+static const char *const spin_wrappers[] = {
+	"_atomic_dec_and_lock", "_atomic_dec_and_lock_irqsave", "_atomic_dec_and_raw_lock",
+	"_atomic_dec_and_raw_lock_irqsave", "__task_rq_lock", "task_rq_lock",
+	"double_lock_balance", "__spin_lock_debug", "lock_hrtimer_base", "lock_timer_base",
+	"lock_task_sighand", "__lock_task_sighand",
+};
+
+bool primitive_is_wrapper(const char *function)
+{
+	static const char *const calls[] = { "on_each_cpu", "on_each_cpu_mask", "on_each_cpu_cond",
+					     "on_each_cpu_cond_mask", "smp_call_function" };
+
+	for (size_t i = 0; i < sizeof(spin_wrappers) / sizeof(*spin_wrappers); i++)
+		if (function_same(function, spin_wrappers[i]))
+			return true;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (function_same(function, calls[i]))
+			return true;
+	return false;
+}
+
 bool primitive_find(const char *function, struct primitive *ret)
 {
-	/* Locks taken by a helper that only wraps a spinlock; each spins in its caller's name. */
-	static const char *const spin_wrappers[] = { "_atomic_dec_and_lock",
-						     "_atomic_dec_and_lock_irqsave",
-						     "_atomic_dec_and_raw_lock",
-						     "_atomic_dec_and_raw_lock_irqsave",
-						     "__task_rq_lock",
-						     "task_rq_lock",
-						     "double_lock_balance",
-						     "__spin_lock_debug",
-						     "lock_task_sighand",
-						     "__lock_task_sighand" };
 	const struct named_primitive *found;
 	char name[64];
 	size_t n;
@@ -427,6 +445,24 @@ size_t primitive_lock_calls(const char *const **ret_names)
 	return sizeof(names) / sizeof(*names);
 }
 
+bool function_is_instrumentation(const char *function)
+{
+	static const char *const prefixes[] = { "__sanitizer_cov_", "__asan_",	 "__kasan_", "kasan_",
+						"__tsan_",	    "__msan_",	 "__kcsan_", "kcsan_",
+						"check_memory_region", "lock_acquire", "lock_release",
+						"__lock_acquire",   "lock_is_held", "trace_hardirqs_",
+						"lockdep_",	    "__fentry__", "ftrace_",
+						"write_comp_data",  "check_kcov_mode",
+						"rcu_is_watching",  "debug_lockdep_", NULL };
+
+	if (!function)
+		return false;
+	for (const char *const *p = prefixes; *p; p++)
+		if (strncmp(function, *p, strlen(*p)) == 0)
+			return true;
+	return false;
+}
+
 bool function_is_crash_path(const char *function)
 {
 	static const char *const names[] = {
@@ -438,6 +474,8 @@ bool function_is_crash_path(const char *function)
 		"show_stack", "dump_stack", "dump_stack_lvl", "dump_stack_print_info", "show_regs",
 		"show_trace_log_lvl", "nmi_cpu_backtrace", "nmi_cpu_backtrace_handler",
 		"nmi_trigger_cpumask_backtrace", "arch_trigger_cpumask_backtrace",
+		"nmi_trigger_all_cpu_backtrace", "arch_trigger_all_cpu_backtrace", "nmi_raise_cpu_backtrace",
+		"trigger_allbutself_cpu_backtrace", "trigger_all_cpu_backtrace",
 		"trigger_single_cpu_backtrace", "rcu_dump_cpu_stacks", "nmi_panic", "nmi_handle",
 		"default_do_nmi", "do_nmi", "exc_nmi", "asm_exc_nmi", "nmi", "end_repeat_nmi",
 		"notify_die", "notifier_call_chain", "atomic_notifier_call_chain",
@@ -472,6 +510,8 @@ bool function_is_entry(const char *function)
 		"ret_from_fork_asm", "kernel_thread_helper", "child_rip", "call_softirq",
 		"do_softirq_own_stack", "asm_call_irq_on_stack", "asm_call_on_stack", "run_on_irqstack",
 		"el1_irq", "el1h_64_irq", "el1h_64_irq_handler", "el0_svc", "el0t_64_sync",
+		"common_interrupt_return", "swapgs_restore_regs_and_return_to_usermode",
+		"restore_regs_and_return_to_kernel", "native_irq_return_iret", "restore_args",
 		"error_entry", "error_exit", "page_fault", "retint_kernel", "irq_exit", "irq_exit_rcu",
 		"__irq_exit_rcu", "irq_enter", "do_softirq", "asm_load_gs_index",
 	};
@@ -576,6 +616,9 @@ static bool wait_at(const struct stack *stack, uint32_t first, uint32_t last, st
 		struct primitive p;
 
 		if (!frame->reliable && !frame->interrupted && i != first)
+			continue;
+		/* What debugging options have every function call is no work of its own. */
+		if (!found && function_is_instrumentation(frame->function))
 			continue;
 		if (!primitive_find(frame->function, &p) || p.act == PRIMITIVE_RELEASE ||
 		    p.act == PRIMITIVE_TRYLOCK)

@@ -33,6 +33,9 @@ bool primitive_find(const char *function, struct primitive *ret_primitive);
 /* Does a call of @function matter to critical sections (acquire, trylock or release)? */
 bool primitive_is_lock_call(const char *function);
 
+/* Does @function only call another primitive that says more? */
+bool primitive_is_wrapper(const char *function);
+
 /*
  * The names of functions that take, try or release a lock, as today's and older kernels call them
  * out of line; for looking up their addresses. Returns how many there are.
@@ -47,6 +50,8 @@ bool function_same(const char *a, const char *b); /* equal without compiler tail
 bool function_is_entry(const char *function);
 bool function_is_crash_path(const char *function);
 bool function_is_idle(const char *function);
+/* Calls that debugging options put into every function: KASAN, KCOV, lockdep, ftrace. */
+bool function_is_instrumentation(const char *function);
 /*
  * Plumbing that many stacks share and that names nobody (softirq and timer dispatch, worker and
  * kthread loops, syscall entry): skipped where a signature or a culprit needs a telling frame.

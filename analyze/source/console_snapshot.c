@@ -97,6 +97,7 @@ static int cpus_fill(struct log_event *event)
 	for (uint32_t i = 0; i < event->n_cpus; i++) {
 		const struct log_cpu *from = &event->cpus[i];
 		struct cpu *cpu = &snapshot->cpus[i];
+		const struct log_task *listed;
 		struct task *task;
 
 		*cpu = (struct cpu){ .id = from->id, .online = true, .task = SNAPSHOT_NONE,
@@ -125,6 +126,8 @@ static int cpus_fill(struct log_event *event)
 		task->cpu = from->id;
 		task->state = TASK_STATE_RUNNING;
 		task->on_cpu = true;
+		listed = log_task_find(event, from->pid, from->comm);
+		task->holds_locks = listed && listed->held_listed && !listed->n_held;
 	}
 	snapshot->n_cpus = event->n_cpus;
 	snapshot->n_cpus_total = SNAPSHOT_NONE;

@@ -258,6 +258,8 @@ bool log_stack_line(struct console_log *log, struct log_stream *s, const struct 
 		return false;
 	if (p == end)
 		return true;
+	if (line->end - p > 4 && memcmp(p, "CPU:", 4) == 0)
+		return false;
 	if (line_eat(&p, end, "Call Trace:") || line_eat(&p, end, "Call trace:") ||
 	    line_eat(&p, end, "Backtrace:")) {
 		s->raw = false;
