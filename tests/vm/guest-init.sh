@@ -89,6 +89,8 @@ crash_kernel()
 {
 	say "crash-kernel $(uname -r)"
 	load_virtio
+	# shellcheck source=/dev/null
+	[ ! -e /crash.sh ] || . /crash.sh
 	n=0
 	for v in $(list "$(arg lab.dumps)"); do
 		d=$(echo abcdefghijklmnop | cut -c $((n + 1)))
@@ -105,6 +107,10 @@ crash_kernel()
 first_kernel()
 {
 	say "booted $(uname -r)"
+	for c in /sys/devices/system/cpu/cpu[0-9]*/online; do
+		[ "$(cat "$c")" = 1 ] || echo 1 > "$c" || die "$c"
+	done
+	say "cpus $(nproc)"
 	for s in $(list "$(arg lab.sysctl)"); do
 		sysctl -q -w "$s" || die "sysctl $s"
 	done
@@ -113,6 +119,7 @@ first_kernel()
 	done
 	dumps=$(arg lab.dumps)
 	if [ -n "$dumps" ]; then
+		[ ! -e /overlay ] || { cat /overlay >> /initrd && rm /overlay; } || die "overlay"
 		/bin/kexec -p /vmlinuz --initrd=/initrd \
 			--append="console=ttyS0 nr_cpus=1 irqpoll reset_devices panic=-1 mitigations=off tsc=reliable no_timer_check lab.dumps=$dumps $(arg lab.crash)" ||
 			die "kexec -p"

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 
+import crashkernel
 from initramfs import which
 from qmp import Qmp, QmpError
 
@@ -27,10 +28,15 @@ LARGE_MEM = 2048
 QMP_VARIANTS = {"qmp-elf": "elf", "qmp-kdump-zlib": "kdump-zlib"}
 
 
-BOOT_SILENCE_S = 15
+# A boot that is silent for so long has stopped: before the kernel is unpacked, and after its first word.
+BOOT_SILENCE_S = (60, 15)
 # For an emulated machine on a busy host: the timer check and the TSC's watchdog measure the host.
 # guest-init.sh gives the crash kernel the same.
 QUIRKS = ["mitigations=off", "tsc=reliable", "no_timer_check"]
+# QEMU 7.2 may keep the translation of a breakpoint that was there for a moment while a kernel patched
+# its own text; every CPU that comes by executes it for ever. A kernel does most of its patching (static
+# keys) in its first two seconds: it has them alone on one CPU, and /init brings up the others.
+ONE_CPU = "maxcpus=1"
 TRIGGERS = ["none", "sysrq-c", "nmi", "qmp"]
 
 
@@ -148,6 +154,7 @@ class Spec:
         self.event = None         # what explains the kernel's complaints; None: do not look
         self.splats = ()          # further complaints that are expected
         self.append = ""
+        self.crash = None         # a crashkernel.Work: what else the crash kernel does
         for k, v in kw.items():
             if not hasattr(self, k):
                 raise TypeError(k)
@@ -180,10 +187,12 @@ class Guest:
 
     def command_line(self):
         s = self.spec
-        words = ["console=ttyS0", "panic=0", *QUIRKS]
+        words = ["console=ttyS0", "panic=0", ONE_CPU, *QUIRKS]
         if s.kdumps:
             words.append("crashkernel=256M")
             words.append("lab.dumps=" + ",".join(self.transfers()))
+            if s.crash and s.crash.disks:
+                words.append(f"lab.crash=lab.disks={len(self.transfers())}")
         insmod = ["qemu_fw_cfg"] if s.vmcoreinfo and s.qmps else []
         sysctls = s.sysctls
         if s.trigger == "nmi":
@@ -202,20 +211,33 @@ class Guest:
                 "-cpu", "Nehalem,-hypervisor",
                 "-smp", str(s.cpus), "-m", str(s.mem), "-nodefaults", "-no-user-config",
                 "-display", "none", "-no-reboot",
-                "-kernel", str(s.kernel.vmlinuz), "-initrd", str(s.initrd),
+                "-kernel", str(s.kernel.vmlinuz), "-initrd", str(self.initrd()),
                 "-append", self.command_line(),
                 "-serial", f"file:{self.console}", "-serial", f"file:{self.truth}",
                 "-serial", f"file:{self.lab}",
                 "-qmp", f"unix:{self.work}/qmp,server=on,wait=off"]
         if s.qmps and s.vmcoreinfo:
             argv += ["-device", "vmcoreinfo"]
-        for i, v in enumerate(self.transfers()):
-            disk = self.disk(v)
+        disks = [self.disk(v) for v in self.transfers()]
+        for disk in disks:
             with open(disk, "wb") as f:
                 f.truncate((s.mem + 64) << 20)
+        if s.crash:
+            disks += s.crash.make_disks(self.out)
+        for i, disk in enumerate(disks):
             argv += ["-drive", f"file={disk},format=raw,if=none,id=d{i},cache=unsafe",
                      "-device", f"virtio-blk-pci,drive=d{i}"]
         return argv
+
+    def initrd(self):
+        """With what the crash kernel needs besides: archives one after another are one to Linux."""
+        if not self.spec.crash:
+            return self.spec.initrd
+        path = f"{self.work}/initrd"
+        shutil.copyfile(self.spec.initrd, path)
+        with open(path, "ab") as f:
+            f.write(self.spec.crash.overlay())
+        return path
 
     def transfers(self):
         """The variants that the crash kernel writes: each once."""
@@ -234,15 +256,16 @@ class Guest:
         return [x.strip()[4:] for x in text.split("\n")[:-1] if x.startswith("LAB ")]
 
     def booted(self):
-        """True once /init talks. A boot that says nothing for BOOT_SILENCE_S has stopped."""
+        """True once /init talks."""
         if self.lab_lines():
             return True
         size = self.console.stat().st_size if self.console.exists() else 0
         now = time.monotonic()
         if size != self.said[0]:
             self.said = (size, now)
-        if now - self.said[1] > BOOT_SILENCE_S:
-            raise self.fail(NoBoot, f"the boot stopped: silent for {BOOT_SILENCE_S} s")
+        silence = BOOT_SILENCE_S[size > 0]
+        if now - self.said[1] > silence:
+            raise self.fail(NoBoot, f"the boot stopped: silent for {silence} s")
         return False
 
     def console_has(self, text):
@@ -302,6 +325,8 @@ class Guest:
             self.stop()
             for v in self.transfers():
                 self.disk(v).unlink(missing_ok=True)
+        if self.spec.crash:
+            self.spec.crash.collect(self.out)
         splats = unexpected_splats(self.console.read_text(errors="replace"), self.spec.event,
                                    self.spec.splats)
         if self.spec.event and splats:

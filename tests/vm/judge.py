@@ -229,3 +229,22 @@ def judge(scenario, verdict, truth_lines):
     checks.append(more[0] if more else Check("more", OK))
     checks[-1].column = "more"
     return checks, sum((wrong1, wrong2, wrong3))
+
+
+def differences(verdict, other):
+    """Where two verdicts on the same memory do not say the same, as sentences."""
+    def parts(v):
+        holder, lock = v.get("holder") or {}, v.get("lock") or {}
+        yield "event", v.get("event")
+        yield "pattern", v.get("pattern")
+        for k in ("address", "kind", "name"):
+            yield f"lock's {k}", lock.get(k)
+        for k in ("cpu", "pid", "function", "acquired_in"):
+            yield f"holder's {k}", holder.get(k)
+        yield "waiters", sorted((w.get("cpu") is None, w.get("cpu") or 0, w.get("pid") or 0)
+                                for w in v.get("waiters") or [])
+        yield "signature", v.get("signature")
+        yield "confidence", v.get("confidence")
+
+    return [f"{name}: {mine!r}, not {theirs!r}"
+            for (name, mine), (_, theirs) in zip(parts(verdict), parts(other)) if mine != theirs]

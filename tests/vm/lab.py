@@ -17,6 +17,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import build_module  # noqa: E402
+import crashkernel  # noqa: E402
 import guest  # noqa: E402
 import initramfs  # noqa: E402
 import kernels  # noqa: E402
@@ -85,6 +86,7 @@ def run(series, scenario, dumps, out, **over):
     rest = [d for d in dumps if d not in kd]
     if kd and rest:
         times = run(series, scenario, kd, out, **over)
+        over.pop("crash", None)
         again = boot_and_run(spec_for(series, scenario, rest, **over), out / "qmp")
         return {**times, "qmp": again}
     return boot_and_run(spec_for(series, scenario, dumps, **over), out)
@@ -108,6 +110,9 @@ def main():
     p.add_argument("--deadline", type=float, dest="deadline_s", help="seconds for the whole guest")
     p.add_argument("--vmcoreinfo", action=argparse.BooleanOptionalAction, default=True,
                    help="the VMCOREINFO note in dumps by QMP")
+    p.add_argument("--analyze-in-crash-kernel", action="store_true",
+                   help="run build/holdup on /proc/vmcore before the dumps by kdump: "
+                   "OUT/verdict.procvmcore.{json,txt,cost}")
     sub.add_parser("list", help="the scenarios")
     args = ap.parse_args()
     table = scenarios.load()
@@ -119,6 +124,8 @@ def main():
         ap.error(f"no scenario {args.scenario} in scenarios.tsv")
     over = {k: getattr(args, k) for k in
             ("cpus", "mem", "append", "trigger", "wait_s", "deadline_s", "vmcoreinfo")}
+    if args.analyze_in_crash_kernel:
+        over["crash"] = crashkernel.Analyze()
     guest.guard()
     try:
         times = run(args.kernel, table[args.scenario], args.dump.split(","), args.out, **over)

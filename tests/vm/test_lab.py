@@ -10,6 +10,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import crashkernel  # noqa: E402
 import guest  # noqa: E402
 import initramfs  # noqa: E402
 import judge  # noqa: E402
@@ -139,6 +140,33 @@ class Judge(unittest.TestCase):
         wrong = {"holder": {**RIGHT["holder"], "pid": 50}, "lock": RIGHT["lock"]}
         self.assertEqual(judged(lambda v: v.update(pattern="cycle", cycle=[wrong]), cycle),
                          ({"more": "WRONG"}, 1))
+
+    def test_differences(self):
+        self.assertEqual(judge.differences(RIGHT, copy.deepcopy(RIGHT)), [])
+        turned = {**RIGHT, "waiters": RIGHT["waiters"][::-1]}
+        self.assertEqual(judge.differences(RIGHT, turned), [])
+        for change in ({"holder": {**RIGHT["holder"], "pid": 15}}, {"holder": None},
+                       {"lock": {**RIGHT["lock"], "address": "0x1"}}, {"signature": "0"},
+                       {"waiters": RIGHT["waiters"][:1]}, {"pattern": "cycle"}):
+            self.assertTrue(judge.differences({**RIGHT, **change}, RIGHT), change)
+
+
+class CrashKernel(unittest.TestCase):
+    def test_cost(self):
+        text = "free 102400\nunit {} 14356\njson 0 1.50 {}\ntext 1 0.25 40960\n"
+        cost = crashkernel.Cost(text.format(57424, 81920))
+        self.assertEqual(cost.runs["json"], (0, 1.5, 20.0))
+        self.assertEqual(cost.runs["text"][0], 1)
+        self.assertEqual(crashkernel.Cost(text.format(14400, 20480)).runs["json"][2], 20.0)
+
+    def test_nothing_came_back(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder)
+            crashkernel.Analyze().make_disks(out)
+            crashkernel.Analyze().collect(out)
+            verdict, cost, words = crashkernel.read(out)
+            self.assertEqual((verdict, cost), (None, None))
+            self.assertTrue(words)
 
 
 class Table(unittest.TestCase):

@@ -28,6 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 import build_module  # noqa: E402
+import crashkernel  # noqa: E402
 import fetch  # noqa: E402
 import guest  # noqa: E402
 import judge  # noqa: E402
@@ -40,17 +41,20 @@ SOME = [1, 3, 6, 8, 11, 15, 16]
 KDUMP_TURNS = ["kdump-zlib", "kdump-lzo-flat", "kdump-lzo", "kdump-zlib-flat"]
 COLUMNS = ["event", "pattern", "lock", "waiters", "holder", "more"]
 ANALYZE_TIMEOUT_S = 120
+# What holdup may take in a crash kernel of 256 MB.
+CRASH_KERNEL_MIB = 32
 
 
 class Row:
     """One guest and the dumps that are judged."""
 
-    def __init__(self, series, scenario, dumps, vmcoreinfo=True, options=()):
+    def __init__(self, series, scenario, dumps, vmcoreinfo=True, options=(), crash=False):
         self.series = series
         self.scenario = scenario
         self.dumps = dumps
         self.vmcoreinfo = vmcoreinfo
         self.options = list(options)  # of holdup analyze
+        self.crash = crash            # holdup also runs in the crash kernel
 
     @property
     def label(self):
@@ -64,13 +68,13 @@ class Row:
 
 def standard_rows(table):
     """What `make vmcheck` runs."""
-    rows = [Row("6.1", table[1], KDUMP_TURNS + ["kdump-elf"]),
+    rows = [Row("6.1", table[1], KDUMP_TURNS + ["kdump-elf"], crash=True),
             Row("6.1", table[1], ["qmp-elf", "qmp-kdump-zlib"]),
             Row("6.1", table[1], ["qmp-elf"], vmcoreinfo=False)]
-    rows += [Row("6.1", s, [KDUMP_TURNS[i % 4]]) for i, s in table.items()
+    rows += [Row("6.1", s, [KDUMP_TURNS[i % 4]], crash=i == 8) for i, s in table.items()
              if i != 1 and not s.extra]
     for series in ("5.10", "6.12"):
-        rows += [Row(series, table[i], [KDUMP_TURNS[i % 4]]) for i in SOME]
+        rows += [Row(series, table[i], [KDUMP_TURNS[i % 4]], crash=i == 1) for i in SOME]
     return rows
 
 
@@ -171,11 +175,13 @@ class Check:
         """Run the guest unless its dumps may be re-used."""
         folder = row.folder()
         files = [folder / f"vmcore.{d}" for d in row.dumps]
-        if self.args.reuse and all(f.exists() for f in files):
+        told = [folder / "verdict.procvmcore.json"] if row.crash else []
+        if self.args.reuse and all(f.exists() for f in files + told):
             return files
         with kernels.locked(folder / "lock"):
             times = lab.run(row.series, row.scenario, row.dumps, folder,
-                            vmcoreinfo=row.vmcoreinfo)
+                            vmcoreinfo=row.vmcoreinfo,
+                            crash=crashkernel.Analyze(self.args.holdup) if row.crash else None)
         with self.lock:
             self.boots_again += times["boots"] - 1
         return files
@@ -195,8 +201,34 @@ class Check:
         elif complaint:
             result.failure = f"the JSON breaks its schema: {complaint}"
 
+    def judge_crash_kernel(self, row, result, truth):
+        """The verdict of the crash kernel, by itself and against that of the first dump file."""
+        folder = row.folder()
+        verdict, cost, words = crashkernel.read(folder)
+        told = folder / "verdict.procvmcore.json"
+        if self.args.reuse and told.stat().st_mtime < os.stat(self.args.holdup).st_mtime:
+            result.skipped = "what is kept was said by another build of holdup"
+            return
+        if verdict is None:
+            result.failure = f"holdup in the crash kernel: {words}"
+            return
+        status, result.seconds, result.mib = cost.runs["json"]
+        result.checks, result.wrong_holders = judge.judge(row.scenario, verdict, truth)
+        complaint = self.schema.complaint(verdict)
+        of_file = json.loads((folder / f"verdict.{row.dumps[0]}.json").read_text())
+        differs = judge.differences(verdict, of_file)
+        if status != 0 or cost.runs["text"][0] != 0:
+            result.failure = f"holdup: exit {status}, {cost.runs['text'][0]}: {words.strip()[-300:]}"
+        elif complaint:
+            result.failure = f"the JSON breaks its schema: {complaint}"
+        elif differs:
+            result.failure = f"/proc/vmcore against {row.dumps[0]}: {'; '.join(differs)}"
+        elif result.mib > CRASH_KERNEL_MIB:
+            result.failure = f"peak memory {result.mib:.0f} MiB, more than {CRASH_KERNEL_MIB}"
+
     def run_row(self, row):
         results = [Result(row, d) for d in row.dumps]
+        in_crash = [Result(row, "/proc/vmcore")] if row.crash else []
         try:
             files = self.guest_dumps(row)
             truth = scenarios.read_truth(row.folder() / "truth.log")
@@ -207,11 +239,13 @@ class Check:
                 if dump.name.startswith("vmcore.qmp-elf") and not (self.args.keep or
                                                                    self.args.reuse):
                     dump.unlink()  # as large as the guest
+            for result in in_crash:
+                self.judge_crash_kernel(row, result, truth)
         except (guest.GuestError, build_module.BuildError, OSError, ValueError) as e:
-            for result in results:
+            for result in results + in_crash:
                 if not result.checks and not result.failure:
                     result.failure = f"{type(e).__name__}: {e}"
-        return results
+        return results + in_crash
 
 
 def ready_kernels(rows):
@@ -235,7 +269,8 @@ def choose(args, table):
         usual = [i for i, s in table.items() if not s.extra]
         for i in ids or (usual if series == kernels.DEFAULT_SERIES else SOME):
             for group in split_dumps((args.dump or "kdump-zlib").split(",")):
-                rows.append(Row(series, table[i], group, vmcoreinfo=args.vmcoreinfo))
+                rows.append(Row(series, table[i], group, vmcoreinfo=args.vmcoreinfo,
+                                crash=args.in_crash_kernel and group[0] in guest.KDUMP_VARIANTS))
     return rows
 
 
@@ -251,6 +286,8 @@ def arguments():
     ap.add_argument("--scenario", help="comma-separated numbers")
     ap.add_argument("--dump", help="comma-separated variants (lab.py run --help)")
     ap.add_argument("--vmcoreinfo", action=argparse.BooleanOptionalAction, default=True)
+    ap.add_argument("--in-crash-kernel", action="store_true",
+                    help="also judge holdup's verdict on /proc/vmcore (without it: some rows)")
     ap.add_argument("--reuse", action="store_true", help="judge kept dumps, boot only for others")
     ap.add_argument("--keep", action="store_true", help="keep the large dumps too")
     ap.add_argument("--jobs", type=int, default=2, help="guests side by side")
