@@ -230,6 +230,31 @@ struct report {
 	const char *text;    /* the line itself, without prefix */
 };
 
+/*
+ * A deadlock that lockdep foresees (kernel/locking/lockdep.c). A task takes @wanted while it holds
+ * @held, and others take them the other way round; or @wanted is taken with interrupts on although
+ * an interrupt takes it too. Locks are lock classes, by name.
+ */
+struct deadlock {
+	uint32_t report;     /* index in snapshot->reports */
+	uint32_t task;	     /* index in snapshot->tasks of who was about to; SNAPSHOT_NONE */
+	uint32_t cpu, pid;   /* SNAPSHOT_NONE unknown */
+	const char *comm;
+	uint32_t wanted;     /* index in snapshot->locks */
+	const char *wanted_at; /* the function that takes it */
+	const char *primitive; /* NULL unknown */
+	uint32_t held;	     /* SNAPSHOT_NONE: none, the lock's own use is inconsistent */
+	const char *held_at;
+	const char *irq_function, *irq_primitive; /* who takes @wanted in an interrupt; NULL */
+	struct lock_link *links; /* each is taken while the next one is held; @held first */
+	uint32_t n_links;
+};
+
+struct lock_link {
+	uint32_t lock;
+	const char *function, *primitive; /* where it is taken so; NULL unknown */
+};
+
 struct snapshot {
 	struct arena arena;
 	enum source_kind kind;
@@ -253,6 +278,8 @@ struct snapshot {
 	uint32_t n_locks;
 	struct report *reports; /* oldest first */
 	uint32_t n_reports;
+	struct deadlock *deadlocks; /* in the order of their reports */
+	uint32_t n_deadlocks;
 	const char *log;	/* kernel log text, NULL none */
 	size_t log_size;
 	const char **unknowns;	/* one plain sentence each: what the source could not tell and why */

@@ -19,7 +19,12 @@ static bool function_is_leaf_helper(const char *function)
 						"lock_is_held", "__lock_acquire", "check_memory_region",
 						"ftrace_", "__fentry__", "debug_", "cpumask_",
 						"__list_", "list_", "__raw_callee_save_", "native_apic_",
-						"__x2apic_", "x2apic_", "default_send_IPI", NULL };
+						"unwind_", "arch_stack_walk", "stack_trace_save",
+						"save_stack", "__save_stack", "kernel_text_address",
+						"__kernel_text_address", "is_bpf_text_address",
+						"is_module_text_address", "rcu_dynticks_",
+						"rcu_is_watching", "kmem_cache_free", "kmem_cache_alloc",
+						"kfree", "__kmalloc", "__x2apic_", "x2apic_", "default_send_IPI", NULL };
 
 	for (const char *const *p = prefixes; *p; p++)
 		if (strncmp(function, *p, strlen(*p)) == 0)

@@ -15,6 +15,7 @@
 #include "diagnose/graph.h"
 #include "diagnose/holder.h"
 #include "diagnose/primitives.h"
+#include "diagnose/reported.h"
 #include "signature.h"
 #include "verdict.h"
 
@@ -73,11 +74,17 @@ static const char *waiter_primitive(const struct waiter *waiter)
 	    primitive_find(stack->frames[waiter->caller].callee, &p))
 		return stack->frames[waiter->caller].callee;
 	/* Wrappers say less than what they call: task_rq_lock(), on_each_cpu(). */
-	while (frame > 0 && primitive_is_wrapper(stack->frames[frame].function) &&
-	       stack->frames[frame - 1].reliable &&
-	       primitive_find(stack->frames[frame - 1].function, &p) &&
-	       p.kind == waiter->wait->kind && p.act != PRIMITIVE_SLOWPATH)
-		frame--;
+	for (uint32_t i = frame; i > 0; i--) {
+		const struct frame *inner = &stack->frames[i - 1];
+
+		if (!inner->reliable)
+			continue;
+		if (!primitive_is_wrapper(stack->frames[frame].function) ||
+		    !primitive_find(inner->function, &p) || p.kind != waiter->wait->kind ||
+		    p.act == PRIMITIVE_SLOWPATH)
+			break;
+		frame = i - 1;
+	}
 	return stack->frames[frame].function;
 }
 
@@ -578,8 +585,39 @@ static int describe_healthy(struct diagnosis *d, struct verdict *v)
 	return 0;
 }
 
+/* Where nothing locked up, lockdep's reports are the verdicts: the first one, and then others. */
+static int describe_deadlocks(struct diagnosis *d, struct verdict *v)
+{
+	int r = describe_deadlock(d->snapshot, &d->snapshot->deadlocks[0], v);
+
+	v->event = EVENT_DEADLOCK_REPORT;
+	for (uint32_t i = 1; i < d->snapshot->n_deadlocks && r == 0; i++) {
+		struct verdict *other, **slot = ARENA_APPEND(v->arena, v->others, v->n_others);
+
+		if (!slot)
+			return -ENOMEM;
+		r = verdict_new(v->arena, &other);
+		if (r < 0)
+			break;
+		*slot = other;
+		other->event = EVENT_DEADLOCK_REPORT;
+		r = describe_deadlock(d->snapshot, &d->snapshot->deadlocks[i], other);
+	}
+	return r;
+}
+
+/* A task that RCU says is starved; NONE. */
+static uint32_t starved_task(const struct snapshot *snapshot)
+{
+	for (uint32_t i = 0; i < snapshot->n_tasks; i++)
+		if (snapshot->tasks[i].starved)
+			return i;
+	return SNAPSHOT_NONE;
+}
+
 static int choose(struct diagnosis *d, struct verdict *v)
 {
+	uint32_t starved = starved_task(d->snapshot);
 	uint32_t *order = arena_calloc(d->arena, d->lockups.n + 1, sizeof(*order));
 	uint32_t *score = arena_calloc(d->arena, d->lockups.n + 1, sizeof(*score));
 	uint32_t n = 0;
@@ -596,6 +634,12 @@ static int choose(struct diagnosis *d, struct verdict *v)
 		for (at = n++; at > 0 && score[order[at - 1]] < score[i]; at--)
 			order[at] = order[at - 1];
 		order[at] = i;
+	}
+	if (d->happening.event == EVENT_DEADLOCK_REPORT && d->snapshot->n_deadlocks)
+		return describe_deadlocks(d, v);
+	if (n == 0 && d->happening.event == EVENT_RCU_STALL && starved != SNAPSHOT_NONE) {
+		v->event = EVENT_RCU_STALL;
+		return describe_starvation(d->snapshot, &d->actors, starved, v);
 	}
 	if (n == 0 && (d->happening.event == EVENT_NONE || d->happening.event == EVENT_OOPS)) {
 		r = describe_healthy(d, v);

@@ -417,6 +417,18 @@ static const char *held_up_text(struct arena *arena, const struct snapshot *snap
 	}
 }
 
+static const char *starvation_text(struct arena *arena, const struct verdict *v)
+{
+	const char *starved = explain_party(arena, &v->waiters[0]);
+
+	if (!v->has_holder)
+		return arena_printf(arena, "%s gets no CPU; what keeps it from running is not known",
+				    starved);
+	return arena_printf(arena, "%s gets no CPU: %s keeps it, in %s", starved,
+			    explain_party(arena, &v->holder),
+			    function_text(arena, v->holder.function, v->holder.module));
+}
+
 int explain_summary(const struct snapshot *snapshot, struct verdict *v)
 {
 	struct arena *arena = v->arena;
@@ -431,6 +443,8 @@ int explain_summary(const struct snapshot *snapshot, struct verdict *v)
 		text = "no lockup is to be seen here";
 	else if (v->event == EVENT_OOPS)
 		text = "an oops, not a lockup: nobody holds the kernel up";
+	else if (v->pattern == PATTERN_STARVATION && v->n_waiters)
+		text = starvation_text(arena, v);
 	else if (v->pattern == PATTERN_CYCLE)
 		text = cycle_text(arena, snapshot, v);
 	else if (v->pattern == PATTERN_SELF_DEADLOCK && v->has_holder)

@@ -35,12 +35,6 @@ static const struct frame *frame_named(const struct actor *actor, const char *fu
 	return NULL;
 }
 
-static const char *caller_name(const struct waiter *waiter)
-{
-	return waiter->caller == SNAPSHOT_NONE ? NULL :
-						 waiter->actor->stack->frames[waiter->caller].function;
-}
-
 /* --- a task that died with it --- */
 
 /* An oops kills its task where it stands: what it held stays locked (kernel/exit.c frees no locks). */
@@ -85,10 +79,12 @@ static bool infer_runs_locked(const struct actors *actors, struct group *group)
 		{ "console_lock", "console_flush_all" },
 		{ "console_lock", "legacy_kthread_func" },
 	};
+	const struct waiter *w = &group->waiters[0];
+	const char *primitive = w->actor->stack->frames[w->wait->frame].function;
 	const struct actor *found = NULL;
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
-		if (!function_same(caller_name(&group->waiters[0]), known[i].waits))
+		if (!function_same(primitive, known[i].waits))
 			continue;
 		for (uint32_t k = 0; k < actors->n; k++) {
 			const struct actor *actor = &actors->v[k];

@@ -87,6 +87,7 @@ static const struct named_primitive table[] = {
 	P("call_rwsem_down_write_failed", RWSEM, SLOWPATH, 1, true),
 	P("cancel_delayed_work_sync", WORKQUEUE, WAIT, -1, true),
 	P("cancel_work_sync", WORKQUEUE, WAIT, -1, true),
+	P("console_lock", SEMAPHORE, ACQUIRE, -1, true),
 	P("context_switch", UNKNOWN, SCHEDULE, -1, true),
 	P("cpu_relax", UNKNOWN, SPIN_AID, -1, false),
 	P("csd_lock_wait", CSD, WAIT, -1, false),
@@ -186,6 +187,10 @@ static const struct named_primitive table[] = {
 	P("rt_write_lock", RWLOCK, ACQUIRE, 1, true),
 	P("rtlock_slowlock", SPINLOCK, SLOWPATH, -1, true),
 	P("rtlock_slowlock_locked", SPINLOCK, SLOWPATH, -1, true),
+	P("rtnl_lock", MUTEX, ACQUIRE, -1, true),
+	P("rtnl_lock_killable", MUTEX, ACQUIRE, -1, true),
+	P("rtnl_trylock", MUTEX, TRYLOCK, -1, false),
+	P("rtnl_unlock", MUTEX, RELEASE, -1, false),
 	P("rwsem_down_read_failed", RWSEM, SLOWPATH, 0, true),
 	P("rwsem_down_read_failed_killable", RWSEM, SLOWPATH, 0, true),
 	P("rwsem_down_read_slowpath", RWSEM, SLOWPATH, 0, true),
@@ -365,7 +370,9 @@ static const char *const spin_wrappers[] = {
 
 bool primitive_is_wrapper(const char *function)
 {
-	static const char *const calls[] = { "on_each_cpu", "on_each_cpu_mask", "on_each_cpu_cond",
+	static const char *const calls[] = { "rtnl_lock", "rtnl_lock_killable", "console_lock",
+					     "smp_call_function_many", "smp_call_function_many_cond",
+					     "on_each_cpu", "on_each_cpu_mask", "on_each_cpu_cond",
 					     "on_each_cpu_cond_mask", "smp_call_function" };
 
 	for (size_t i = 0; i < sizeof(spin_wrappers) / sizeof(*spin_wrappers); i++)
@@ -609,7 +616,7 @@ static bool wait_at(const struct stack *stack, uint32_t first, uint32_t last, st
 {
 	struct wait wait = { .lock = SNAPSHOT_NONE, .write = -1, .queue_pos = -1,
 			     .waited_ns = SNAPSHOT_NO_TIME };
-	bool found = false;
+	bool found = false, passed = false, polls = false;
 
 	for (uint32_t i = first; i <= last; i++) {
 		const struct frame *frame = &stack->frames[i];
@@ -618,8 +625,10 @@ static bool wait_at(const struct stack *stack, uint32_t first, uint32_t last, st
 		if (!frame->reliable && !frame->interrupted && i != first)
 			continue;
 		/* What debugging options have every function call is no work of its own. */
-		if (!found && function_is_instrumentation(frame->function))
+		if (!found && function_is_instrumentation(frame->function)) {
+			passed = true;
 			continue;
+		}
 		if (!primitive_find(frame->function, &p) || p.act == PRIMITIVE_RELEASE ||
 		    p.act == PRIMITIVE_TRYLOCK)
 			break;
@@ -637,11 +646,18 @@ static bool wait_at(const struct stack *stack, uint32_t first, uint32_t last, st
 		wait.kind = p.kind;
 		wait.frame = i;
 		wait.slow |= p.act != PRIMITIVE_ACQUIRE;
+		polls |= !p.sleeps && p.act != PRIMITIVE_ACQUIRE;
 		if (p.write >= 0)
 			wait.write = p.write;
 		else if (p.kind != LOCK_RWSEM)
 			wait.write = -1;
 	}
+	/*
+	 * On its way into an acquire it has not met the lock yet; a loop that polls, or spins in a slow
+	 * path, is as likely to be met in what it calls.
+	 */
+	if (passed && !polls)
+		return false;
 	if (found)
 		*ret = wait;
 	return found;

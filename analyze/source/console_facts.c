@@ -18,9 +18,6 @@
 struct facts {
 	struct log_event *event;
 	struct snapshot *snapshot;
-	uint32_t *task_of;  /* by event->tasks: index in snapshot->tasks, NONE */
-	uint32_t *keys;	    /* hash of locks by address or name; index + 1 */
-	uint32_t n_keys;
 };
 
 static struct lock *lock_new(struct facts *f, uint32_t *ret_index)
@@ -574,6 +571,61 @@ static int oops_refs(struct facts *f)
 	return 0;
 }
 
+/* --- lockdep's reports --- */
+
+static int class_lock(struct facts *f, const char *name, uint32_t *ret_index)
+{
+	struct lock *lock;
+
+	*ret_index = SNAPSHOT_NONE;
+	if (!name)
+		return 0;
+	for (uint32_t i = 0; i < f->snapshot->n_locks; i++)
+		if (f->snapshot->locks[i].name && strcmp(f->snapshot->locks[i].name, name) == 0) {
+			*ret_index = i;
+			return 0;
+		}
+	lock = lock_new(f, ret_index);
+	if (!lock)
+		return -ENOMEM;
+	lock->name = name;
+	if (strncmp(name, "(work_completion)", 17) == 0 || strncmp(name, "(wq_completion)", 15) == 0)
+		lock->kind = LOCK_WORKQUEUE;
+	return 0;
+}
+
+static int deadlock_fill(struct facts *f, const struct log_deadlock *from)
+{
+	struct snapshot *snapshot = f->snapshot;
+	struct deadlock *to = ARENA_APPEND(&snapshot->arena, snapshot->deadlocks,
+					   snapshot->n_deadlocks);
+	int r;
+
+	if (!to)
+		return -ENOMEM;
+	*to = (struct deadlock){ .report = from->report, .cpu = from->cpu, .pid = from->pid,
+				 .comm = from->comm, .wanted_at = from->wanted.at,
+				 .held_at = from->has_held ? from->held.at : NULL,
+				 .irq_function = from->irq.function,
+				 .irq_primitive = from->irq.primitive };
+	to->task = snapshot_task_by_pid(snapshot, from->pid);
+	r = class_lock(f, from->wanted.name, &to->wanted);
+	if (r == 0)
+		r = class_lock(f, from->has_held ? from->held.name : NULL, &to->held);
+	for (uint32_t i = 0; i < from->n_links && r == 0; i++) {
+		struct lock_link *link = ARENA_APPEND(&snapshot->arena, to->links, to->n_links);
+
+		if (!link)
+			return -ENOMEM;
+		link->function = from->links[i].function;
+		link->primitive = from->links[i].primitive;
+		r = class_lock(f, from->links[i].name, &link->lock);
+		if (link->lock == to->wanted && !to->primitive)
+			to->primitive = link->primitive;
+	}
+	return r;
+}
+
 int log_event_locks(struct log_event *event)
 {
 	struct facts f = { .event = event, .snapshot = &event->snapshot };
@@ -588,5 +640,8 @@ int log_event_locks(struct log_event *event)
 		r = cpus_tie(&f);
 	if (r == 0)
 		r = oops_refs(&f);
+	for (uint32_t i = 0; i < event->n_deadlocks && r == 0; i++)
+		if (event->deadlocks[i].has_wanted)
+			r = deadlock_fill(&f, &event->deadlocks[i]);
 	return r;
 }

@@ -98,6 +98,8 @@ static void cpu_section(struct console_log *log, struct log_stream *s, uint32_t 
 	report_complete(log, s, cpu, pid, comm);
 	if (s->deadlock != SNAPSHOT_NONE) {
 		/* lockdep's own backtrace: nobody is stuck in it yet. */
+		if (s->deadlock < log->event->n_deadlocks)
+			log->event->deadlocks[s->deadlock].cpu = cpu;
 		s->deadlock = SNAPSHOT_NONE;
 		log_section_begin(s, SECTION_TASK, cpu, pid, comm);
 		s->state = TASK_STATE_RUNNING;

@@ -94,7 +94,7 @@ void log_deadlock_begin(struct console_log *log, struct log_stream *s, uint32_t 
 		return;
 	}
 	deadlock->report = report;
-	deadlock->pid = SNAPSHOT_NONE;
+	deadlock->pid = deadlock->cpu = SNAPSHOT_NONE;
 	s->deadlock = event->n_deadlocks - 1;
 }
 

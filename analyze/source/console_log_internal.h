@@ -87,7 +87,7 @@ struct log_link {
 /* A lockdep report. */
 struct log_deadlock {
 	uint32_t report;
-	uint32_t pid;
+	uint32_t pid, cpu;
 	const char *comm;
 	struct log_held wanted, held;
 	bool has_wanted, has_held;
