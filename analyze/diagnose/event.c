@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "diagnose/primitives.h"
+
 /* kernel/hung_task.c: CONFIG_DEFAULT_HUNG_TASK_TIMEOUT */
 #define HUNG_TASK_NS 120000000000ULL
 /* A sampler's word that a CPU made no progress: what the daemon warns of by default. */
@@ -73,6 +75,45 @@ static int event_rank(enum event event)
 	return event == EVENT_NONE ? 0 : event == EVENT_OOPS ? 1 : event == EVENT_DEADLOCK_REPORT ? 2 : 3;
 }
 
+/*
+ * A transcript may show neither the panic's words nor the log, but the stack of the watchdog that
+ * was at its report.
+ */
+static enum event stack_event(const struct stack *stack)
+{
+	static const struct {
+		const char *function;
+		enum event event;
+	} watchdogs[] = {
+		{ "watchdog_timer_fn", EVENT_SOFT_LOCKUP },
+		{ "softlockup_tick", EVENT_SOFT_LOCKUP },
+		{ "watchdog_overflow_callback", EVENT_HARD_LOCKUP },
+		{ "watchdog_hardlockup_check", EVENT_HARD_LOCKUP },
+		{ "check_hung_uninterruptible_tasks", EVENT_HUNG_TASK },
+		{ "check_hung_task", EVENT_HUNG_TASK },
+		{ "print_other_cpu_stall", EVENT_RCU_STALL },
+		{ "print_cpu_stall", EVENT_RCU_STALL },
+		{ "panic_on_rcu_stall", EVENT_RCU_STALL },
+	};
+	static const char *const speaks[] = { "panic", "_printk", "printk", "nmi_panic",
+					      "show_regs", "dump_stack", "dump_stack_lvl",
+					      "show_state_filter", "rcu_dump_cpu_stacks" };
+	bool speaking = false;
+
+	for (uint32_t i = 0; i < stack->n; i++) {
+		const char *function = stack->frames[i].function;
+
+		if (!stack->frames[i].reliable || !function)
+			continue;
+		for (size_t k = 0; k < sizeof(speaks) / sizeof(*speaks); k++)
+			speaking |= function_same(function, speaks[k]);
+		for (size_t k = 0; speaking && k < sizeof(watchdogs) / sizeof(*watchdogs); k++)
+			if (function_same(function, watchdogs[k].function))
+				return watchdogs[k].event;
+	}
+	return EVENT_NONE;
+}
+
 struct happening event_find(const struct snapshot *snapshot)
 {
 	struct happening h = { EVENT_NONE, NULL };
@@ -101,6 +142,9 @@ struct happening event_find(const struct snapshot *snapshot)
 			h.report = report;
 		}
 	}
+	if (snapshot->kind == SOURCE_CRASH_TRANSCRIPT)
+		for (uint32_t i = 0; i < snapshot->n_cpus && h.event == EVENT_NONE; i++)
+			h.event = stack_event(&snapshot->cpus[i].stack);
 	return h;
 }
 
@@ -126,6 +170,21 @@ const struct report *event_names(const struct snapshot *snapshot, const struct a
 	return NULL;
 }
 
+/* Did the watchdog that reports in @actor's own stack interrupt what it does? */
+static bool watchdog_struck(const struct actor *actor)
+{
+	static const char *const own_cpu[] = { "watchdog_timer_fn", "softlockup_tick",
+					       "watchdog_overflow_callback" };
+
+	if (stack_event(actor->stack) == EVENT_NONE)
+		return false;
+	for (uint32_t i = 0; i < actor->first && i < actor->stack->n; i++)
+		for (size_t k = 0; k < sizeof(own_cpu) / sizeof(*own_cpu); k++)
+			if (function_same(actor->stack->frames[i].function, own_cpu[k]))
+				return true;
+	return false;
+}
+
 bool actor_is_stuck(const struct snapshot *snapshot, const struct actor *actor)
 {
 	if (event_names(snapshot, actor))
@@ -135,6 +194,8 @@ bool actor_is_stuck(const struct snapshot *snapshot, const struct actor *actor)
 
 		if (actor->idle || actor->user)
 			return false;
+		if (snapshot->kind == SOURCE_CRASH_TRANSCRIPT && watchdog_struck(actor))
+			return true;
 		if (cpu->stuck_ns >= STUCK_NS)
 			return true;
 		/*

@@ -54,18 +54,38 @@ struct gathering {
 	uint32_t n_unnamed;
 };
 
+/*
+ * Text never shows the address of a lock in which tasks sleep. Those who called for one at the very
+ * same place are told of together, though they may be at several objects.
+ */
+static bool is_told_by_place(const struct gathering *g, const struct waiter *waiter)
+{
+	return (g->snapshot->kind == SOURCE_CRASH_TRANSCRIPT ||
+		g->snapshot->kind == SOURCE_CONSOLE_LOG) &&
+	       waiter->caller != SNAPSHOT_NONE && kind_has_sections(waiter->wait->kind);
+}
+
+static bool same_place(const struct waiter *a, const struct waiter *b)
+{
+	const struct frame *x = &a->actor->stack->frames[a->caller];
+	const struct frame *y = &b->actor->stack->frames[b->caller];
+
+	return x->address && y->address ? x->address == y->address : x->offset == y->offset;
+}
+
 /* Where the lock's address is unknown, the same caller of the same kind of lock stands for it. */
 static uint32_t group_find(const struct gathering *g, const struct waiter *waiter)
 {
 	if (waiter->wait->lock < g->snapshot->n_locks)
 		return g->of_lock[waiter->wait->lock];
-	if (!lock_kind_spins(waiter->wait->kind))
+	if (!lock_kind_spins(waiter->wait->kind) && !is_told_by_place(g, waiter))
 		return SNAPSHOT_NONE;
 	for (uint32_t i = 0; i < g->n_unnamed; i++) {
 		const struct group *group = &g->groups.v[g->unnamed[i]];
 
 		if (group->kind == waiter->wait->kind &&
-		    function_same(waiter_function(&group->waiters[0]), waiter_function(waiter)))
+		    function_same(waiter_function(&group->waiters[0]), waiter_function(waiter)) &&
+		    (lock_kind_spins(group->kind) || same_place(&group->waiters[0], waiter)))
 			return g->unnamed[i];
 	}
 	return SNAPSHOT_NONE;
@@ -86,7 +106,7 @@ static int group_new(struct gathering *g, const struct waiter *waiter, uint32_t 
 		group->kind = group_lock(g->snapshot, group)->kind;
 	if (group->lock != SNAPSHOT_NONE) {
 		g->of_lock[group->lock] = *ret_index;
-	} else if (lock_kind_spins(group->kind)) {
+	} else if (lock_kind_spins(group->kind) || is_told_by_place(g, waiter)) {
 		slot = ARENA_APPEND(g->arena, g->unnamed, g->n_unnamed);
 		if (!slot)
 			return -ENOMEM;
@@ -217,6 +237,18 @@ static uint32_t actor_ref(const struct question *q, const struct actor *actor, u
 }
 
 /*
+ * A function that locks at two places may have let go between them; whoever waits at the second
+ * one for a lock of that kind may be after the very same lock.
+ */
+static bool waits_at_second_call(const struct question *q, const struct actor *actor, uint32_t index)
+{
+	return actor->wait && actor->wait->kind == q->group->kind &&
+	       wait_caller(actor->stack, actor->wait) == index &&
+	       (q->group->lock == SNAPSHOT_NONE || actor->wait->lock == SNAPSHOT_NONE ||
+		actor->wait->lock == q->group->lock);
+}
+
+/*
  * Weighs one frame of somebody who may hold the lock. @from is the innermost frame of @actor that
  * is not part of waiting for this very lock.
  */
@@ -225,7 +257,7 @@ static void weigh_frame(const struct question *q, const struct actor *actor, uin
 {
 	const struct frame *frame = &actor->stack->frames[index];
 	struct candidate c = { .actor = actor, .section = index, .ref = SNAPSHOT_NONE };
-	bool past = frame_past_call(q->group, frame);
+	bool past = frame_past_call(q->group, frame) && !waits_at_second_call(q, actor, index);
 	enum section section;
 	bool implied;
 

@@ -16,6 +16,18 @@ static const char *word_scan(struct scan *x, const char *p, const char **ret_wor
 	return p;
 }
 
+/* What differs here is another machine: the text holds sessions of two, and the first counts. */
+static const char *identity_scan(struct scan *x, const char *p, const char **ret_word)
+{
+	const char *word = NULL, *next = word_scan(x, p, &word);
+
+	if (!*ret_word)
+		*ret_word = word;
+	else if (word && strcmp(*ret_word, word) != 0 && x->s->n_tasks)
+		x->s->another = true;
+	return next;
+}
+
 /*
  * What is in quotation marks, or up to the key @stop, which comes next, or else up to the end of the
  * line. Runs of blanks become one: lines may have been wrapped.
@@ -142,11 +154,18 @@ const char *crash_key_scan(struct scan *x, const char *p)
 		break;
 	case 'N':
 		if (starts(p, x->end, "NODENAME:"))
-			return word_scan(x, p + 9, &s->nodename);
+			return identity_scan(x, p + 9, &s->nodename);
 		break;
 	case 'R':
 		if (starts(p, x->end, "RELEASE:"))
-			return word_scan(x, p + 8, &s->release);
+			return identity_scan(x, p + 8, &s->release);
+		break;
+	case 'K':
+		/* bt -e, bt -E: found on some stack, no part of this one. */
+		if (starts(p, x->end, "KERNEL-MODE EXCEPTION FRAME AT")) {
+			crash_stack_close(x);
+			return p + 30;
+		}
 		break;
 	case 'V':
 		if (starts(p, x->end, "VERSION:"))

@@ -224,7 +224,7 @@ int crash_session_scan(struct crash_session *session, struct arena *arena, const
 					   .panic_pid = SNAPSHOT_NONE,
 					   .panic_cpu = SNAPSHOT_NONE };
 	text_names_init(&session->names, arena);
-	while (p < x.end && !x.failed) {
+	while (p < x.end && !x.failed && !session->another) {
 		if (line_start && (next = log_line_scan(&x, p))) {
 			p = next;
 			continue;

@@ -31,6 +31,7 @@ struct crash_session {
 	uint32_t panic_pid, panic_cpu; /* SNAPSHOT_NONE unknown */
 	const char *panic_comm;
 	const char *arch_by_regs; /* by the names of registers, NULL unknown */
+	bool another;		/* a session of another machine follows, which was not read */
 	struct crash_task *tasks;
 	uint32_t n_tasks;
 	char *log;		/* lines of the kernel's log; on the heap */

@@ -364,7 +364,7 @@ static const char *cpus_without_stack(struct snapshot *s, uint32_t *ret_n)
 	return n ? arena_strndup(&s->arena, text, used) : NULL;
 }
 
-static int tell_unknowns(struct snapshot *s)
+static int tell_unknowns(const struct crash_session *session, struct snapshot *s)
 {
 	uint32_t n;
 	const char *missing = cpus_without_stack(s, &n);
@@ -380,6 +380,9 @@ static int tell_unknowns(struct snapshot *s)
 	if (r == 0 && s->n_cpus_total == SNAPSHOT_NONE)
 		r = unknown_add(s, "The transcript does not say how many CPUs the machine has: "
 				   "crash's \"sys\" does, and \"bt -a\" shows them all.");
+	if (r == 0 && session->another)
+		r = unknown_add(s, "The text goes on with the session of another machine or kernel; "
+				   "only the first was read.");
 	return r;
 }
 
@@ -429,7 +432,7 @@ static int snapshot_fill(struct crash_session *s, struct snapshot *out)
 		r = assemble(&a);
 	if (r == 0)
 		r = text_locks_find(out);
-	return r < 0 ? r : tell_unknowns(out);
+	return r < 0 ? r : tell_unknowns(s, out);
 }
 
 int crash_transcript_snapshot(struct msgs *msgs, const char *path, const char *text, size_t size,

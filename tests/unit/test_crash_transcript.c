@@ -628,6 +628,76 @@ static void test_log(void **state)
 	result_done(&r);
 }
 
+/* A second machine's session in one file is another case: its CPUs are not mixed in. */
+static void test_second_session(void **state)
+{
+	struct result r = analyze(text_of(
+		"NODENAME: a\nRELEASE: 5.1\n" SPIN("1001", "0", "f", "ffff888100000040")
+			"NODENAME: a\nRELEASE: 5.1\n" SPIN("1002", "1", "f", "ffff888100000040")
+				"NODENAME: b\nRELEASE: 5.1\n" SPIN("1003", "2", "g",
+								   "ffff888100000040")));
+
+	assert_int_equal(r.s.n_cpus, 2);
+	assert_true(any_has(r.v->unknowns, r.v->n_unknowns, "another machine"));
+	result_done(&r);
+}
+
+/* Neither panic nor log is shown, but the stack of the watchdog that was reporting. */
+static void test_event_by_stack(void **state)
+{
+	static const struct {
+		const char *functions[2];
+		enum event event;
+	} known[] = {
+		{ { "panic", "watchdog_timer_fn" }, EVENT_SOFT_LOCKUP },
+		{ { "panic", "softlockup_tick" }, EVENT_SOFT_LOCKUP },
+		{ { "nmi_panic", "watchdog_overflow_callback" }, EVENT_HARD_LOCKUP },
+		{ { "_printk", "print_cpu_stall" }, EVENT_RCU_STALL },
+		/* it only looks after things */
+		{ { "hrtimer_forward", "watchdog_timer_fn" }, EVENT_SOFT_LOCKUP },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		struct result r;
+		char text[4096];
+
+		snprintf(text, sizeof(text),
+			 "PID: 9 TASK: ffff888000009000 CPU: 7 COMMAND: \"x\"\n"
+			 " #0 [ffffc90055cd17b8] %s at ffffffff2a2d82a8\n"
+			 " #1 [ffffc90055cd1e58] %s at ffffffff2a9341f4\n%s",
+			 known[i].functions[0], known[i].functions[1],
+			 SPIN("1001", "0", "f", "ffff888100000040")
+				 SPIN("1002", "1", "f", "ffff888100000040"));
+		r = analyze(text_of(text));
+		assert_int_equal(r.v->event, known[i].event);
+		assert_int_equal(r.v->n_waiters, 2);
+		result_done(&r);
+	}
+}
+
+/* Tasks at one place of one function are told of together. */
+static void test_mutex_queue(void **state)
+{
+	char text[8192] = "PANIC: \"hung_task: blocked tasks\"\n";
+	struct result r;
+
+	for (int i = 0; i < 3; i++)
+		sprintf(text + strlen(text),
+			"PID: %d TASK: ffff88800000%d000 CPU: 1 COMMAND: \"x\"\n"
+			" #0 [ffffc90000184e08] __schedule at ffffffff2a2d82a8\n"
+			" #1 [ffffc90055cd17b8] schedule at ffffffffb3b85c38\n"
+			" #2 [ffffc90055cd1e58] __mutex_lock_slowpath at ffffffff2a9341f4\n"
+			" #3 [ffffc90000184f18] mutex_lock at ffffffffb3c29564\n"
+			" #4 [ffffc90000184f28] take_it at ffffffffb3d295%d4\n",
+			100 + i, i + 1, i == 2);
+	r = analyze(text_of(text));
+	assert_int_equal(r.v->event, EVENT_HUNG_TASK);
+	assert_int_equal(r.v->n_waiters, 2);
+	assert_int_equal(r.v->n_others, 1);
+	assert_false(r.v->has_holder);
+	result_done(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -636,7 +706,8 @@ int main(void)
 		cmocka_unit_test(test_nothing),	   cmocka_unit_test(test_blocked),
 		cmocka_unit_test(test_two_locks),  cmocka_unit_test(test_contexts),
 		cmocka_unit_test(test_stale),	   cmocka_unit_test(test_architectures),
-		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_log),	   cmocka_unit_test(test_second_session),
+		cmocka_unit_test(test_event_by_stack), cmocka_unit_test(test_mutex_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
