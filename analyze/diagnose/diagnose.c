@@ -588,9 +588,10 @@ static int describe_healthy(struct diagnosis *d, struct verdict *v)
 /* Where nothing locked up, lockdep's reports are the verdicts: the first one, and then others. */
 static int describe_deadlocks(struct diagnosis *d, struct verdict *v)
 {
-	int r = describe_deadlock(d->snapshot, &d->snapshot->deadlocks[0], v);
+	int r;
 
 	v->event = EVENT_DEADLOCK_REPORT;
+	r = describe_deadlock(d->snapshot, &d->snapshot->deadlocks[0], v);
 	for (uint32_t i = 1; i < d->snapshot->n_deadlocks && r == 0; i++) {
 		struct verdict *other, **slot = ARENA_APPEND(v->arena, v->others, v->n_others);
 

@@ -424,9 +424,12 @@ static int workers_tie(struct facts *f)
 static int lists_tie(struct facts *f)
 {
 	struct listing l = { .n_hash = 256 };
+	uint32_t n_held = 0;
 	int r;
 
-	while (l.n_hash < f->event->n_held * 2)
+	for (uint32_t i = 0; i < f->event->n_tasks; i++)
+		n_held += f->event->tasks[i].n_held;
+	while (l.n_hash < n_held * 2)
 		l.n_hash *= 2;
 	l.hash = calloc(l.n_hash, sizeof(*l.hash));
 	if (!l.hash)

@@ -102,8 +102,6 @@ static void cpu_section(struct console_log *log, struct log_stream *s, uint32_t 
 			log->event->deadlocks[s->deadlock].cpu = cpu;
 		s->deadlock = SNAPSHOT_NONE;
 		log_section_begin(s, SECTION_TASK, cpu, pid, comm);
-		s->state = TASK_STATE_RUNNING;
-		s->in_irq = false;
 		return;
 	}
 	log_section_begin(s, SECTION_CPU, cpu, pid, comm);
@@ -410,6 +408,9 @@ static uint32_t report_store(struct console_log *log, struct report *report)
 	uint32_t from = snapshot->n_reports > 256 ? snapshot->n_reports - 256 : 0;
 	struct report *slot;
 
+	/* A panic within a panic tells no more. */
+	if (report->kind == REPORT_PANIC && log->event->has_panic)
+		return SNAPSHOT_NONE;
 	for (uint32_t i = from; i < snapshot->n_reports; i++) {
 		slot = &snapshot->reports[i];
 		if (!same_report(slot, report) || (report->cpu == SNAPSHOT_NONE &&

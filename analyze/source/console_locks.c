@@ -217,8 +217,6 @@ static bool deadlock_line(struct console_log *log, struct log_stream *s, const c
 		log_section_end(log, s);
 		log_section_begin(s, deadlock->pid == SNAPSHOT_NONE ? SECTION_SKIP : SECTION_TASK,
 				  SNAPSHOT_NONE, deadlock->pid, deadlock->comm);
-		s->state = TASK_STATE_RUNNING;
-		s->in_irq = false;
 		return true;
 	}
 	return false;
@@ -258,12 +256,8 @@ static bool held_entry(struct console_log *log, struct log_stream *s, const char
 	if (s->section != SECTION_HELD || !line_eat(&p, end, "#") || !line_u32(&p, end, &number) ||
 	    !line_eat(&p, end, ":"))
 		return false;
-	if (log->event->n_held >= LOG_LOCKS_MAX)
-		log->event->dropped = true;
-	else if (s->n_held < LOG_HELD_MAX && held_parse(log, p, end, &s->held[s->n_held])) {
+	if (s->n_held < LOG_HELD_MAX && held_parse(log, p, end, &s->held[s->n_held]))
 		s->n_held++;
-		log->event->n_held++;
-	}
 	return true;
 }
 

@@ -13,7 +13,6 @@
 #define LOG_CPUS_MAX 8192
 #define LOG_TASKS_MAX 50000
 #define LOG_REPORTS_MAX 5000
-#define LOG_LOCKS_MAX 100000
 #define LOG_HELD_MAX 48	     /* lockdep's MAX_LOCK_DEPTH */
 #define LOG_STREAMS 64
 #define LOG_LINKS_MAX 32
@@ -57,7 +56,7 @@ struct log_task {
 	uint64_t *words;    /* its raw stack at that time */
 	uint32_t n_words;
 	struct log_held *held;
-	uint32_t n_held;
+	uint32_t n_held, held_cap;
 	bool held_listed;   /* lockdep printed a list for it, maybe an empty one */
 	uint64_t blocked_ns;
 	uint32_t cpu;	    /* known from elsewhere ("CPU#6, udevd/4422"); SNAPSHOT_NONE */
@@ -158,7 +157,6 @@ struct log_event {
 	uint32_t n_owners;
 	struct log_deadlock *deadlocks;
 	uint32_t n_deadlocks;
-	uint32_t n_held;
 	uint64_t last_us;	/* time of the newest report */
 	const char *starved;	/* name of the RCU kthread that gets no CPU; NULL none */
 	uint32_t starved_cpu;	/* where it last ran, SNAPSHOT_NONE */

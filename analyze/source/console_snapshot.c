@@ -158,6 +158,7 @@ static bool is_kthread(const char *comm)
 static int tasks_fill(struct log_event *event)
 {
 	struct snapshot *snapshot = &event->snapshot;
+	bool known = false;
 
 	for (uint32_t i = 0; i < event->n_tasks; i++) {
 		const struct log_task *from = &event->tasks[i];
@@ -182,9 +183,18 @@ static int tasks_fill(struct log_event *event)
 		if (from->blocked_ns != SNAPSHOT_NO_TIME)
 			task->last_ran_ns = from->blocked_ns;
 		if (event->starved && from->comm && strcmp(from->comm, event->starved) == 0) {
-			task->starved = true;
+			task->starved = known = true;
 			task->cpu = event->starved_cpu;
 		}
+	}
+	if (event->starved && !known) {
+		struct task *task = task_add(snapshot);
+
+		if (!task)
+			return -ENOMEM;
+		task->comm = event->starved;
+		task->starved = task->kthread = true;
+		task->cpu = event->starved_cpu;
 	}
 	return 0;
 }

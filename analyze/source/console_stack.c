@@ -475,6 +475,26 @@ static void frames_check_running(struct log_stream *s)
 		s->frames[i].reliable = false;
 }
 
+static void held_store(struct console_log *log, struct log_stream *s)
+{
+	struct log_task *task = log_task_get(log, s->pid, s->comm);
+
+	if (!task)
+		return;
+	if (s->n_held > task->held_cap) {
+		task->n_held = task->held_cap = 0;
+		task->held = arena_calloc(&log->event->snapshot.arena, s->n_held,
+					  sizeof(*task->held));
+		if (!task->held) {
+			log->failed = true;
+			return;
+		}
+		task->held_cap = s->n_held;
+	}
+	memcpy(task->held, s->held, s->n_held * sizeof(*task->held));
+	task->n_held = s->n_held;
+}
+
 void log_section_end(struct console_log *log, struct log_stream *s)
 {
 	struct log_task *task;
@@ -501,16 +521,7 @@ void log_section_end(struct console_log *log, struct log_stream *s)
 				stack_store(log, s, &task->stack);
 		}
 	} else if (s->section == SECTION_HELD && s->n_held) {
-		task = log_task_get(log, s->pid, s->comm);
-		if (task) {
-			task->held = arena_calloc(&log->event->snapshot.arena, s->n_held,
-						  sizeof(*task->held));
-			if (!task->held)
-				log->failed = true;
-			else
-				memcpy(task->held, s->held, s->n_held * sizeof(*task->held));
-			task->n_held = task->held ? s->n_held : 0;
-		}
+		held_store(log, s);
 	}
 	s->section = SECTION_NONE;
 }
