@@ -53,7 +53,7 @@ struct crash_task *crash_task_new(struct scan *x)
 
 /* --- commands --- */
 
-/* "bt 44982", "bt -c 3", "bt -c 0 1 2": whom it is about, when that is one. */
+/* "bt 4711", "bt -c 3", "bt -c 0 1 2": whom it is about, when that is one. */
 static const char *bt_arguments(struct scan *x, const char *p)
 {
 	uint32_t pid = SNAPSHOT_NONE, cpu = SNAPSHOT_NONE, number;

@@ -8,8 +8,8 @@
  * One stack frame as text shows it, in any notation that kernels and crash(8) have printed:
  *
  *   #6 [ffff880028283950] f at ffffffff812a6f29 [mod]	crash; without #, without [], with f+9
- *   [ffff880018b54740] f at ffffffffdc5a63dc		crash bt -t: any text address on the stack
- *   START: f at ffffffffdc5a63dc			… and what it says before them
+ *   [ffff88002a009e90] f at ffffffff81030110		crash bt -t: any text address on the stack
+ *   START: f at ffffffff81030110			… and what it says before them
  *   [exception RIP: f+9]				crash
  *   [<ffffffff810366e6>] f+0x12/0x40 [mod]		x86 until 4.9, arm64, ? f: not reliable
  *   [<ffffffff88012345>] :mod:f+0x12/0x40		2.6.18

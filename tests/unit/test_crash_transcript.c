@@ -371,24 +371,24 @@ static void test_blocked(void **state)
 		"   PID    PPID  CPU       TASK        ST  %MEM     VSZ    RSS  COMM\n"
 		">     0      0   0  ffffffff81a8d020  RU   0.0       0      0  [swapper]\n"
 		"      1      0   1  ffff88083f4f4040  IN   0.0   19356   1552  init\n"
-		"  47838      2   9  ffff9f66e83dd550  UN   0.1       0      0  [srv00_020]\n"
-		"> 44982   1234   3  ffff9f66f5280000  RU   0.1   12345    678  two words\n"
-		"crash> bt 47838\n"
-		"PID: 47838    TASK: ffff9f66e83dd550  CPU: 9    COMMAND: \"srv00_020\"\n"
-		" #0 [ffffb0e8c6d3f9a8] __schedule at ffffffffb3aace78\n"
+		"  47001      2   9  ffff9a1100488000  UN   0.1       0      0  [writer_a]\n"
+		"> 44002   1234   3  ffff9a1100480000  RU   0.1   12345    678  two words\n"
+		"crash> bt 47001\n"
+		"PID: 47001    TASK: ffff9a1100488000  CPU: 9    COMMAND: \"writer_a\"\n"
+		" #0 [ffffa7c10123f9a8] __schedule at ffffffff9c0a1010\n"
 		"    /usr/src/debug/kernel-4.18/linux/kernel/sched/core.c: 3870\n"
-		" #1 [ffffb0e8c6d3fa38] schedule at ffffffffb3aa31ca\n"
-		" #2 [ffffb0e8c6d3fa48] rwsem_down_write_slowpath at ffffffffb3aa1b4b\n"
-		" #3 [ffffb0e8c6d3fae0] osd_write_lock at ffffffff93a2f21d [osd_ldiskfs]\n"
-		"    /tmp/lustre/osd/osd_handler.c: 2255\n"
-		" #4 [ffffb0e8c6d3fb00] mdd_xattr_del at ffffffff935d90d8 [mdd]\n"
-		"crash> bt 47838\n"
-		"PID: 47838    TASK: ffff9f66e83dd550  CPU: 9    COMMAND: \"srv00_020\"\n"
-		" #0 [ffffb0e8c6d3f9a8] __schedule at ffffffffb3aace78\n"
+		" #1 [ffffa7c10123fa38] schedule at ffffffff9c0a1420\n"
+		" #2 [ffffa7c10123fa48] rwsem_down_write_slowpath at ffffffff9c0a3a30\n"
+		" #3 [ffffa7c10123fae0] object_write_lock at ffffffffc0a01b40 [objstore]\n"
+		"    /tmp/build/objstore/object.c: 2255\n"
+		" #4 [ffffa7c10123fb00] attr_remove at ffffffffc0b02d50 [attrmod]\n"
+		"crash> bt 47001\n"
+		"PID: 47001    TASK: ffff9a1100488000  CPU: 9    COMMAND: \"writer_a\"\n"
+		" #0 [ffffa7c10123f9a8] __schedule at ffffffff9c0a1010\n"
 		"crash> bt 555\n"
-		" #0 [ffffb0e8c6d3f9a8] __schedule at ffffffffb3aace78\n"
-		" #1 [ffffb0e8c6d3fa38] schedule at ffffffffb3aa31ca\n"));
-	uint32_t blocked = snapshot_task_by_pid(&r.s, 47838);
+		" #0 [ffffa7c10123f9a8] __schedule at ffffffff9c0a1010\n"
+		" #1 [ffffa7c10123fa38] schedule at ffffffff9c0a1420\n"));
+	uint32_t blocked = snapshot_task_by_pid(&r.s, 47001);
 	const struct task *task;
 
 	assert_true(blocked < r.s.n_tasks);
@@ -401,12 +401,12 @@ static void test_blocked(void **state)
 			    "/usr/src/debug/kernel-4.18/linux/kernel/sched/core.c");
 	assert_int_equal(task->stack.frames[3].line, 2255);
 	assert_true(snapshot_task_by_pid(&r.s, 555) < r.s.n_tasks);
-	assert_true(r.s.tasks[snapshot_task_by_pid(&r.s, 44982)].on_cpu);
-	assert_string_equal(r.s.tasks[snapshot_task_by_pid(&r.s, 44982)].comm, "two words");
+	assert_true(r.s.tasks[snapshot_task_by_pid(&r.s, 44002)].on_cpu);
+	assert_string_equal(r.s.tasks[snapshot_task_by_pid(&r.s, 44002)].comm, "two words");
 	assert_true(r.s.cpus[snapshot_cpu_by_id(&r.s, 0)].idle);
 	assert_int_equal(r.v->event, EVENT_HUNG_TASK);
 	assert_int_equal(r.v->n_waiters, 1);
-	assert_string_equal(r.v->waiters[0].function, "osd_write_lock");
+	assert_string_equal(r.v->waiters[0].function, "object_write_lock");
 	assert_string_equal(r.v->primitive, "rwsem_down_write_slowpath");
 	assert_false(r.v->has_holder);
 	result_done(&r);
@@ -414,15 +414,15 @@ static void test_blocked(void **state)
 
 #define SPIN(pid, cpu, caller, rdi)                                                             \
 	"PID: " pid "  TASK: ffff88000000" pid "  CPU: " cpu "  COMMAND: \"w" pid "\"\n"        \
-	"    [exception RIP: native_queued_spin_lock_slowpath+639]\n"                           \
-	"    RIP: ffffffff21f8dd3f  RSP: ffffc9000" pid "fd48  RFLAGS: 00000046\n"              \
-	"    RAX: 0000000000000000  RBX: ffff888fd39a3dd0  RCX: 0000000000040000\n"             \
-	"    RDX: 0000000000000003  RSI: 0000000000100100  RDI: " rdi "\n"                      \
-	"    RBP: 0000000000000000   R8: 0000000000000006   R9: fffffffffffffff0\n"             \
+	"    [exception RIP: native_queued_spin_lock_slowpath+301]\n"                           \
+	"    RIP: ffffffff9d40112d  RSP: ffffc9000" pid "fd48  RFLAGS: 00000046\n"              \
+	"    RAX: 0000000000000000  RBX: ffff8881aa001880  RCX: 0000000000040000\n"             \
+	"    RDX: 0000000000000003  RSI: 0000000000080100  RDI: " rdi "\n"                      \
+	"    RBP: 0000000000000000   R8: 0000000000000006   R9: ffffffffffffffe0\n"             \
 	"    CS: 0010  SS: 0000\n"                                                              \
-	" #0 [ffffc9000" pid "fd68] _raw_spin_lock at ffffffff21f8da75\n"                       \
-	" #1 [ffffc9000" pid "fd70] " caller " at ffffffff2a211ff9\n"                           \
-	" #2 [ffffc9000" pid "fd88] do_work at ffffffff2a2876cd\n\n"
+	" #0 [ffffc9000" pid "fd68] _raw_spin_lock at ffffffff9d400aa5\n"                       \
+	" #1 [ffffc9000" pid "fd70] " caller " at ffffffff9c901129\n"                           \
+	" #2 [ffffc9000" pid "fd88] do_work at ffffffff9c91223d\n\n"
 
 /* The same code at two locks: the registers tell them apart, and that RBX is shared says nothing. */
 static void test_two_locks(void **state)
@@ -455,12 +455,12 @@ static void test_contexts(void **state)
 		" #0 [ffff88007fc03e98] crash_nmi_callback at ffffffff81045a8a\n"
 		" #1 [ffff88007fc03f50] nmi at ffffffff81045b8a\n"
 		"    [exception RIP: _spin_lock+33]\n"
-		"    RIP: ffffffffdc882e6c  RSP: ffff88007fc03b50  RFLAGS: 00000297\n"
-		"    RAX: 0000000000004d1e  RDI: ffffffffdcbdfa90\n"
+		"    RIP: ffffffff8153f330  RSP: ffff88007fc03b50  RFLAGS: 00000297\n"
+		"    RAX: 0000000000001a2c  RDI: ffffffff81b07100\n"
 		"    ORIG_RAX: ffffffffffffffff  CS: 0010  SS: 0018\n"
 		"--- <NMI exception stack> ---\n"
-		" #2 [ffff88007fc03b50] _spin_lock at ffffffffdc882e6c\n"
-		" #3 [ffff88007fc03b58] timer_fn at ffffffffdc5667ca\n"
+		" #2 [ffff88007fc03b50] _spin_lock at ffffffff8153f330\n"
+		" #3 [ffff88007fc03b58] timer_fn at ffffffff81070440\n"
 		" #4 [ffff88007fc03f90] __do_softirq at ffffffff8107d8b1\n"
 		" #5 [ffff88007fc03fb0] call_softirq at ffffffff8100c38c\n"
 		" #6 [ffff88007fc03fd8] apic_timer_interrupt at ffffffff8100bc13\n"
@@ -468,7 +468,7 @@ static void test_contexts(void **state)
 		" #7 [ffff88007c0b9c38] apic_timer_interrupt at ffffffff8100bc13\n"
 		"    [exception RIP: copy_things+23]\n"
 		"    RIP: ffffffff81160017  RSP: ffff88007c0b9ce8  RFLAGS: 00000246\n"
-		"    RAX: 0000000000000000  RBX: ffffffffdcbdfa90\n"
+		"    RAX: 0000000000000000  RBX: ffffffff81b07100\n"
 		"    ORIG_RAX: ffffffffffffff10  CS: 0010  SS: 0018\n"
 		" #8 [ffff88007c0b9cf0] sys_read at ffffffff81181234\n"
 		"    RIP: 00007f3a5c4d8e00  RSP: 00007fff1  RFLAGS: 00000246\n"
@@ -477,7 +477,7 @@ static void test_contexts(void **state)
 		" #0 [ffff88007fd03e98] crash_nmi_callback at ffffffff81045a8a\n"
 		" #1 [ffff88007fd03f50] nmi at ffffffff81045b8a\n"
 		"    RIP: 0000000000400512  RSP: 00007fffd3e1  RFLAGS: 00000202\n"
-		"    RAX: 0000000000000000  RBX: ffffffffdcbdfa90\n"
+		"    RAX: 0000000000000000  RBX: ffffffff81b07100\n"
 		"    ORIG_RAX: ffffffffffffffff  CS: 0033  SS: 002b\n"
 		"--- <NMI exception stack> ---\n"
 		"PID: 0      TASK: ffff88007c0c6040  CPU: 2   COMMAND: \"swapper\"\n"
@@ -501,7 +501,7 @@ static void test_contexts(void **state)
 	assert_true(stack->frames[8].interrupted);
 	assert_int_equal(stack->frames[8].context, CONTEXT_TASK);
 	assert_string_equal(stack->frames[8].function, "copy_things");
-	assert_int_equal(stack->frames[8].regs->v[REG_X86_RBX], 0xffffffffdcbdfa90);
+	assert_int_equal(stack->frames[8].regs->v[REG_X86_RBX], 0xffffffff81b07100);
 	assert_string_equal(stack->frames[9].function, "sys_read");
 	assert_true(r.s.cpus[1].user);
 	assert_int_equal(r.s.cpus[1].stack.n, 0);
@@ -519,32 +519,32 @@ static void test_contexts(void **state)
 static void test_stale(void **state)
 {
 	struct result r = analyze(text_of(
-		"PID: 374    TASK: ffff88083c3f1b20  CPU: 21  COMMAND: \"kswapd1\"\n"
-		"              START: crash_nmi_callback at ffffffffdc5a63dc\n"
-		"  [ffff880819fd4740] crash_nmi_callback at ffffffffdc5a63dc\n"
-		"  [ffff880819fd4e80] nmi at ffffffffdc8806d1\n"
-		"    [exception RIP: _spin_lock+28]\n"
-		"    RIP: ffffffffdc882e6c  RSP: ffff88083c3fe280  RFLAGS: 00000297\n"
-		"    RAX: 0000000000004d1e  RBX: ffff8808358d1150  RCX: 0000000000000000\n"
-		"    RDX: 0000000000004d1d  RSI: ffff88083c3f1b20  RDI: ffffffffdcbdfa90\n"
-		"    RBP: ffff88083c3fe280   R8: ffff88083c3f9550   R9: 0000000000000001\n"
+		"PID: 741    TASK: ffff880311474ab0  CPU: 11  COMMAND: \"reclaim_b\"\n"
+		"              START: crash_nmi_callback at ffffffff81030110\n"
+		"  [ffff88002a0c9e90] crash_nmi_callback at ffffffff81030110\n"
+		"  [ffff88002a0c9f50] nmi at ffffffff81540220\n"
+		"    [exception RIP: _spin_lock+24]\n"
+		"    RIP: ffffffff8153f330  RSP: ffff88031147fb50  RFLAGS: 00000297\n"
+		"    RAX: 0000000000001a2c  RBX: ffff880322205500  RCX: 0000000000000000\n"
+		"    RDX: 0000000000001a2b  RSI: ffff880311474ab0  RDI: ffffffff81b07100\n"
+		"    RBP: ffff88031147fb50   R8: ffff88031147c000   R9: 0000000000000001\n"
 		"    ORIG_RAX: ffffffffffffffff  CS: 0010  SS: 0018\n"
 		"--- <NMI exception stack> ---\n"
-		"  [ffff880819fd4550] _spin_lock at ffffffffdc882e6c\n"
-		"  [ffff88083c3fe288] __cond_resched_lock at ffffffffdc5667ca\n"
-		"  [ffff88083c3fe268] __shrink_dcache_sb_locked at ffffffffdcc22d7f\n"
-		"  [ffff88083c3fe028] calculate_pressure_threshold at ffffffffdcc8f706\n"
-		"PID: 18370  TASK: ffff880fedd4bb20  CPU: 1   COMMAND: \"tcp_capture.sh\"\n"
-		"              START: schedule at ffffffffdc88d40a\n"
-		"  [ffff880fed6a20d0] sys_wait4 at ffffffffdc5d8c40\n"
-		"  [ffff880fed6a2040] kprobe_exceptions_notify at ffffffffdc8f5515\n"));
+		"  [ffff88002a0c9000] _spin_lock at ffffffff8153f330\n"
+		"  [ffff88031147fb58] lock_again at ffffffff81070440\n"
+		"  [ffff88031147fb78] walk_cache_locked at ffffffff811a0550\n"
+		"  [ffff88031147fdb8] left_from_before at ffffffff81150660\n"
+		"PID: 18001  TASK: ffff880312ccaab0  CPU: 1   COMMAND: \"sleeper\"\n"
+		"              START: schedule at ffffffff81530770\n"
+		"  [ffff880312bcbd80] sys_pause_here at ffffffff81080880\n"
+		"  [ffff880312bcbd90] left_from_earlier at ffffffff81550990\n"));
 	const struct stack *stack = &r.s.cpus[0].stack;
-	uint32_t sleeper = snapshot_task_by_pid(&r.s, 18370);
+	uint32_t sleeper = snapshot_task_by_pid(&r.s, 18001);
 
 	assert_int_equal(r.s.n_cpus, 1);
-	assert_int_equal(r.s.cpus[0].id, 21);
+	assert_int_equal(r.s.cpus[0].id, 11);
 	assert_int_equal(stack->n, 6);
-	assert_string_equal(stack->frames[3].function, "__cond_resched_lock");
+	assert_string_equal(stack->frames[3].function, "lock_again");
 	assert_true(stack->frames[2].interrupted);
 	assert_true(stack->frames[3].reliable);
 	assert_false(stack->frames[4].reliable);
@@ -614,7 +614,7 @@ static void test_log(void **state)
 	struct result r = analyze(text_of(
 		"crash> log | tail -5\n"
 		"[ 1234.567890] BUG: soft lockup - CPU#1 stuck for 67s! [w1002:1002]\n"
-		"[ 1234.567891] RIP: 0010:[<ffffffff21f8dd3f>]  [<ffffffff21f8dd3f>] f+0x1/0x2\n"
+		"[ 1234.567891] RIP: 0010:[<ffffffff9d40112d>]  [<ffffffff9d40112d>] f+0x1/0x2\n"
 		"[ 1234.567892] #1 [ffff880028246ea0] not_a_frame at ffffffff8154dc85\n"
 		"crash> bt -a\n" SPIN("1001", "0", "f", "ffff888100000040")
 			SPIN("1002", "1", "f", "ffff888100000040")));
@@ -663,8 +663,8 @@ static void test_event_by_stack(void **state)
 
 		snprintf(text, sizeof(text),
 			 "PID: 9 TASK: ffff888000009000 CPU: 7 COMMAND: \"x\"\n"
-			 " #0 [ffffc90055cd17b8] %s at ffffffff2a2d82a8\n"
-			 " #1 [ffffc90055cd1e58] %s at ffffffff2a9341f4\n%s",
+			 " #0 [ffffc90000a54ea8] %s at ffffffff9c885b38\n"
+			 " #1 [ffffc90000a54f08] %s at ffffffff9c929464\n%s",
 			 known[i].functions[0], known[i].functions[1],
 			 SPIN("1001", "0", "f", "ffff888100000040")
 				 SPIN("1002", "1", "f", "ffff888100000040"));
@@ -684,11 +684,11 @@ static void test_mutex_queue(void **state)
 	for (int i = 0; i < 3; i++)
 		sprintf(text + strlen(text),
 			"PID: %d TASK: ffff88800000%d000 CPU: 1 COMMAND: \"x\"\n"
-			" #0 [ffffc90000184e08] __schedule at ffffffff2a2d82a8\n"
-			" #1 [ffffc90055cd17b8] schedule at ffffffffb3b85c38\n"
-			" #2 [ffffc90055cd1e58] __mutex_lock_slowpath at ffffffff2a9341f4\n"
-			" #3 [ffffc90000184f18] mutex_lock at ffffffffb3c29564\n"
-			" #4 [ffffc90000184f28] take_it at ffffffffb3d295%d4\n",
+			" #0 [ffffc90000a54e08] __schedule at ffffffff9c885b38\n"
+			" #1 [ffffc90000a54ea8] schedule at ffffffff9c885c38\n"
+			" #2 [ffffc90000a54f08] __mutex_lock_slowpath at ffffffff9c929464\n"
+			" #3 [ffffc90000a54f18] mutex_lock at ffffffff9c929564\n"
+			" #4 [ffffc90000a54f28] take_it at ffffffff9ca295%d4\n",
 			100 + i, i + 1, i == 2);
 	r = analyze(text_of(text));
 	assert_int_equal(r.v->event, EVENT_HUNG_TASK);
