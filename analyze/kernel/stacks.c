@@ -300,33 +300,49 @@ int stacks_nmi_anchor(struct stacks *stacks, uint32_t cpu, struct regs *ret_regs
 	return 0;
 }
 
+/* Is @cpu on its interrupt stack, by its own flag? @ret_before_5_12: the flag is irq_count. */
+static bool irq_stack_in_use(struct stacks *s, uint32_t cpu, bool *ret_before_5_12)
+{
+	uint64_t va = 0;
+	uint8_t in_use;
+	uint32_t count;
+	int r = -ENOENT;
+
+	*ret_before_5_12 = false;
+	if (s->hot_irq_inuse >= 0) {
+		r = kernel_percpu(s->kernel, "pcpu_hot", cpu, &va);
+		va += (uint64_t)s->hot_irq_inuse;
+	}
+	if (r < 0)
+		r = kernel_percpu(s->kernel, "hardirq_stack_inuse", cpu, &va);
+	if (r == 0)
+		return kernel_read_u8(s->kernel, va, &in_use) == 0 && in_use == 1;
+	*ret_before_5_12 = true;
+	return kernel_percpu(s->kernel, "irq_count", cpu, &va) == 0 &&
+	       kernel_read_u32(s->kernel, va, &count) == 0 && count == 0;
+}
+
 /*
- * Since 5.12 (a0cfc74d0b00) call_on_irqstack() stores the old stack pointer in the stack's last
- * word, sets hardirq_stack_inuse, and calls: so the return address is in the word below.
+ * Whoever switches to the interrupt stack stores the old stack pointer in its last word, raises a
+ * flag, and calls: so the return address is in the word below. That is call_on_irqstack() since
+ * 5.12 (a0cfc74d0b00), asm_call_on_stack() in 5.8 to 5.11, where BP has the old pointer as well.
  */
 int stacks_irq_anchor(struct stacks *stacks, uint32_t cpu, struct regs *ret_regs)
 {
 	const struct stack_area *area = cpu_area(stacks, cpu, STACK_IRQ);
 	struct regs regs = { 0 };
-	uint64_t va, w[2];
-	uint8_t in_use;
-	int r = -ENOENT;
+	bool before_5_12;
+	uint64_t w[2];
 
-	if (!area)
-		return -ENOENT;
-	if (stacks->hot_irq_inuse >= 0) {
-		r = kernel_percpu(stacks->kernel, "pcpu_hot", cpu, &va);
-		va += (uint64_t)stacks->hot_irq_inuse;
-	}
-	if (r < 0)
-		r = kernel_percpu(stacks->kernel, "hardirq_stack_inuse", cpu, &va);
-	if (r < 0 || kernel_read_u8(stacks->kernel, va, &in_use) < 0 || in_use != 1)
+	if (!area || !irq_stack_in_use(stacks, cpu, &before_5_12))
 		return -ENOENT;
 	if (kernel_read(stacks->kernel, area->end - sizeof(w), w, sizeof(w)) < 0 ||
 	    !kernel_is_address(w[1]) || !kernel_is_text(stacks->kernel, w[0] - 1))
 		return -ENOENT;
 	regs_set(&regs, REG_IP, w[0]);
 	regs_set(&regs, REG_SP, area->end - 8);
+	if (before_5_12)
+		regs_set(&regs, REG_X86_RBP, w[1]);
 	*ret_regs = regs;
 	return 0;
 }

@@ -39,7 +39,7 @@ static void fn(int i, const char *name, int16_t sp_offset)
 
 static void setup(const char *release)
 {
-	fu_init(ORC_FORMAT_6_4, release);
+	fu_init(strcmp(release, "6.12.0") == 0 ? ORC_FORMAT_6_4 : ORC_FORMAT_4_18, release);
 }
 
 /* Functions must have been added in order of their number. */
@@ -254,6 +254,8 @@ static void test_bp_indirect(void **state)
 	unwind_regs(&regs);
 	STACK_IS("indirect", "ret_from_fork");
 	assert_int_equal(stack.frames[1].sp, TOP - 0x80);
+	assert_true(stack.frames[1].reliable);
+	assert_null(stack.stopped);
 	finish();
 }
 
@@ -268,6 +270,8 @@ static void test_sp_indirect(void **state)
 	unwind(FN(1) + 8, TOP - 0x200);
 	STACK_IS("indirect", "ret_from_fork");
 	assert_int_equal(stack.frames[1].sp, TOP - 0x80);
+	assert_true(stack.frames[1].reliable);
+	assert_null(stack.stopped);
 	finish();
 
 	setup("6.1.0");
@@ -278,6 +282,8 @@ static void test_sp_indirect(void **state)
 	unwind(FN(1) + 8, TOP - 0x200);
 	STACK_IS("indirect", "ret_from_fork");
 	assert_int_equal(stack.frames[1].sp, TOP - 0x80);
+	assert_true(stack.frames[1].reliable);
+	assert_null(stack.stopped);
 	finish();
 }
 
@@ -862,6 +868,35 @@ static void test_irq_anchor(void **state)
 	finish();
 }
 
+/* As 5.10 has it: the code that switches stacks saves BP and keeps the old stack pointer there. */
+static void test_irq_anchor_5_10(void **state)
+{
+	int32_t count = -1;
+
+	setup("5.10.0");
+	for (unsigned int i = 0; i < fu.n_symbols; i++)
+		if (strcmp(fu.symbols[i].name, "hardirq_stack_inuse") == 0)
+			fu.symbols[i].name = "irq_count";
+	fn_orc(1, "asm_call_sysvec_on_stack", ORC_REG_BP, 16, ORC_TYPE_CALL);
+	fu.orcs[0].bp_reg = ORC_REG_PREV_SP;
+	fu.orcs[0].bp_offset = -16;
+	fn(2, "sysvec_apic_timer_interrupt", 8);
+	ready();
+	fu_put64(IRQ_TOP - 8, TOP - 0x110);
+	fu_put64(IRQ_TOP - 16, RET(1));
+	fu_put64(TOP - 0x108, RET(2));
+	put_end(TOP - 0x100);
+	fu_put(FU_PERCPU + 0x20, &count, 4);
+	unwind_nothing();
+	assert_int_equal(stack.n, 0);
+	count = 0;
+	fu_put(FU_PERCPU + 0x20, &count, 4);
+	unwind_nothing();
+	STACK_IS("asm_call_sysvec_on_stack", "sysvec_apic_timer_interrupt", "ret_from_fork");
+	assert_non_null(strstr(stack.stopped, "interrupt stack"));
+	finish();
+}
+
 /* --- anything at all --- */
 
 static uint64_t random_word(uint64_t *seed)
@@ -944,6 +979,7 @@ int main(void)
 		cmocka_unit_test(test_task_not_to_be_had),
 		cmocka_unit_test(test_nmi_anchor),
 		cmocka_unit_test(test_irq_anchor),
+		cmocka_unit_test(test_irq_anchor_5_10),
 		cmocka_unit_test(test_garbage),
 	};
 
