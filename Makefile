@@ -91,7 +91,15 @@ unit_common = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(unit_src),$(wildcard te
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(unit_common) $(BUILD)/libholdup.a
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(unit_common) $(unit_extra) $(BUILD)/libholdup.a \
+		-lcmocka $(LIBS)
+
+# Those of the daemon's modules are linked with it.
+daemon_test = $(patsubst %,$(BUILD)/tests/unit/test_%,watch config store)
+$(daemon_test): LIBS += $(daemon_libs)
+$(daemon_test): unit_extra = $(BUILD)/libholdupd.a
+$(daemon_test): $(BUILD)/libholdupd.a
+$(daemon_test:%=%.o): required += -I.
 
 # Programs for development against the library: build/tests/tools/NAME.
 tool_bin = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))

@@ -252,6 +252,10 @@ void incident_make(const struct config *config, const struct probes *probes, str
 		r = diagnose(&snapshot, &verdict);
 	if (r >= 0) {
 		report_fill(&snapshot, verdict, report);
+		if (verdict->event == EVENT_NONE && finding->level < WATCH_CRITICAL)
+			r = -ENODATA;
+	}
+	if (r >= 0) {
 		json = incident_json(probes, &state, finding, &snapshot, verdict, report->taken_ns);
 		r = json ? incident_save(config, json, report) : -ENOMEM;
 		json_decref(json);

@@ -13,7 +13,7 @@
 /* What of a saved incident goes into the journal and to whoever asked for it. Fixed size: it
  * travels from the worker to the daemon as one packet. */
 struct incident_report {
-	int result; /* 0 saved, -EAGAIN: the same again too soon, -errno: not saved */
+	int result; /* 0 saved, -EAGAIN: the same again too soon, -ENODATA: no lockup yet, -errno */
 	bool memory; /* the kernel's memory was read */
 	uint32_t level;
 	uint32_t reason;

@@ -19,12 +19,15 @@
 #include "incident.h"
 #include "journal.h"
 #include "probes.h"
+#include "rescue.h"
 #include "watch.h"
 #include "worker.h"
 
 #define TICK_US 250000
 #define LOOK_GAP_NS 20000000ULL	  /* the ring may wake us often; a look costs little, but not nothing */
-#define ANSWER_NS 4000000000ULL	  /* a worker that takes longer hangs */
+#define ANSWER_NS 1000000000ULL	  /* after so long the daemon makes an incident of its own */
+#define HANG_NS 20000000000ULL	  /* and after so long the worker is given up */
+#define AGAIN_NS 400000000ULL	  /* from an answer "no lockup yet" to the next question */
 #define DORMANT_NS 60000000000ULL /* probes sleep so long after the daemon's last sign of life */
 #define STATUS_NS 10000000000ULL
 
@@ -42,7 +45,10 @@ struct manager {
 	bool *online;
 	uint64_t looked_ns, asked_ns, status_ns, end_ns;
 	struct watch_finding asked; /* what the worker was last asked about */
+	struct rescue *rescue;
 	bool confined;		    /* to CPUs that are well */
+	bool alone;		    /* made one ourselves while the worker owes an answer */
+	uint64_t again_ns;	    /* not to ask before */
 	uint64_t n_incidents, n_repeated, n_failed;
 };
 
@@ -51,6 +57,7 @@ static int on_worker(sd_event_source *source, int fd, uint32_t revents, void *us
 static void worker_drop(struct manager *m)
 {
 	m->worker_source = sd_event_source_disable_unref(m->worker_source);
+	rescue_expect(m->rescue, 0, 0);
 	worker_free(m->worker);
 	m->worker = NULL;
 	m->asked_ns = 0;
@@ -74,6 +81,12 @@ static void report_take(struct manager *m, const struct incident_report *report)
 {
 	if (report->result == -EAGAIN) {
 		m->n_repeated++;
+		return;
+	}
+	/* Nobody is seen to be stuck yet (the others wait since a moment later): look again. */
+	if (report->result == -ENODATA) {
+		m->watch.reported = WATCH_NOTICE;
+		m->again_ns = clock_monotonic() + AGAIN_NS;
 		return;
 	}
 	if (report->result < 0) {
@@ -103,6 +116,7 @@ static int on_worker(sd_event_source *source, int fd, uint32_t revents, void *us
 		return 0;
 	}
 	m->asked_ns = 0;
+	rescue_expect(m->rescue, 0, 0);
 	report_take(m, &report);
 	return 0;
 }
@@ -131,11 +145,16 @@ static void act(struct manager *m, enum watch_action action, const struct watch_
 			worker_prepare(m->worker);
 		break;
 	case WATCH_REPORT:
-		if (m->asked_ns)
+		/* An answer is owed, or was "not yet": this question comes again. */
+		if (m->asked_ns || now < m->again_ns) {
+			m->watch.reported = WATCH_NOTICE;
 			break;
+		}
 		if (m->worker && worker_ask(m->worker, finding) >= 0) {
 			m->asked_ns = now;
 			m->asked = *finding;
+			m->alone = false;
+			rescue_expect(m->rescue, worker_pid(m->worker), now);
 		} else {
 			report_alone(m, finding);
 		}
@@ -176,7 +195,8 @@ static void affinity_set(struct manager *m, const struct watch_finding *finding,
 	}
 	if (n) {
 		sched_setaffinity(0, size, set);
-		if (m->worker)
+		/* One that runs just now would have to be stopped first, which may take for ever. */
+		if (m->worker && !m->asked_ns && !m->watch.prepared)
 			sched_setaffinity(worker_pid(m->worker), size, set);
 		m->confined = !quiet;
 	}
@@ -212,6 +232,7 @@ static void look(struct manager *m)
 		return;
 	m->looked_ns = now;
 	probes_beat(m->probes, now);
+	rescue_beat(m->rescue, now);
 	probes_read_watch(m->probes, m->cpus);
 	n_sleeps = probes_read_sleeps(m->probes, m->sleeps);
 	finding = watch_judge(m->cpus, probes_n_cpus(m->probes), m->sleeps, n_sleeps, &m->limits,
@@ -226,12 +247,14 @@ static void look(struct manager *m)
 	}
 	affinity_set(m, &finding, now);
 	act(m, watch_step(&m->watch, &finding, now), &finding, now);
-	if (m->asked_ns && now - m->asked_ns > ANSWER_NS) {
-		journal_say(LOG_WARNING,
-			    "reading the kernel's memory takes too long; the incident is made from "
-			    "what the probes saw");
-		worker_drop(m);
+	if (m->asked_ns && now - m->asked_ns > ANSWER_NS && !m->alone) {
+		m->alone = true;
 		report_alone(m, &m->asked);
+	}
+	if (m->asked_ns && now - m->asked_ns > HANG_NS) {
+		journal_say(LOG_WARNING, "the worker that reads the kernel's memory hangs; it is given"
+					 " up");
+		worker_drop(m);
 	}
 	status_say(m, now);
 }
@@ -360,6 +383,9 @@ int manager_new(struct msgs *msgs, const struct config *config, const char *conf
 	setpriority(PRIO_PROCESS, 0, -20);
 	if (r >= 0)
 		r = worker_start(m);
+	/* After the fork: the threads are this process's. */
+	if (r >= 0)
+		r = rescue_new(probes_n_cpus(m->probes), &m->rescue);
 	if (r < 0) {
 		manager_free(m);
 		return r;
@@ -372,6 +398,7 @@ void manager_free(struct manager *m)
 {
 	if (!m)
 		return;
+	rescue_free(m->rescue);
 	worker_drop(m);
 	sd_event_source_unref(m->timer);
 	sd_event_unref(m->event);

@@ -13,7 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define IDLE_MS 30000 /* what was opened ahead is given back after so long without a question */
+#define IDLE_MS 5000 /* what was opened ahead is given back after so long without a question */
+#define STALE_NS 2000000000ULL /* older than this it may not know modules that came since */
 
 struct worker {
 	pid_t pid;
@@ -30,6 +31,7 @@ static void child_run(int fd, const struct config *config, const struct probes *
 {
 	struct live *live = NULL;
 	struct watch_limits limits;
+	uint64_t opened = 0;
 	struct msgs msgs;
 
 	msgs_init(&msgs);
@@ -47,6 +49,12 @@ static void child_run(int fd, const struct config *config, const struct probes *
 		}
 		if (recv(fd, &question, sizeof(question), 0) != sizeof(question))
 			break;
+		if (live && clock_monotonic() - opened > STALE_NS) {
+			live_free(live);
+			live = NULL;
+		}
+		if (!live)
+			opened = clock_monotonic();
 		if (!live &&
 		    live_open(&msgs, config->kernel_memory ? "/proc/kcore" : NULL, &live) < 0)
 			live = NULL;

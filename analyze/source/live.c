@@ -12,6 +12,8 @@
 #include "source/live_internal.h"
 #include "source/vmcore.h"
 
+#define SILENT_NS 500000000ULL /* a CPU whose sampler has not ticked for so long is held up */
+
 #define LOCK_FLAG_SPIN 1u
 #define LOCK_FLAG_READ 2u
 #define LOCK_FLAG_WRITE 4u
@@ -313,6 +315,15 @@ static uint64_t oldest_spell(const struct live_state *state)
 	return oldest;
 }
 
+static void silent_say(struct snapshot *snapshot, const struct cpu *cpu)
+{
+	unknown_say(snapshot,
+		    arena_printf(&snapshot->arena,
+				 "CPU %u has not taken an interrupt for %.1f s: what it runs cannot be"
+				 " seen without an NMI.",
+				 cpu->id, (double)cpu->last_tick_ns / 1e9));
+}
+
 static void cpus_join(struct live *live, const struct live_state *state,
 		      struct snapshot *snapshot)
 {
@@ -324,11 +335,22 @@ static void cpus_join(struct live *live, const struct live_state *state,
 		if (index == SNAPSHOT_NONE || !seen->sampled)
 			continue;
 		cpu = &snapshot->cpus[index];
+		/* Who spins in an open wait is stuck from its begin, not from the tick after. */
 		cpu->stuck_ns = seen->stuck_ns;
+		for (uint32_t k = 0; k < seen->n_waits; k++)
+			if (seen->waits[k].waited_ns > cpu->stuck_ns)
+				cpu->stuck_ns = seen->waits[k].waited_ns;
 		cpu->last_tick_ns = seen->silent_ns;
-		cpu->user = seen->user;
-		if (seen->idle)
-			cpu->idle = true;
+		if (seen->silent_ns >= SILENT_NS) {
+			if (seen->silent_ns > cpu->stuck_ns)
+				cpu->stuck_ns = seen->silent_ns;
+			silent_say(snapshot, cpu);
+		}
+		/* What a silent CPU did at its last tick is over. */
+		if (seen->silent_ns < SILENT_NS) {
+			cpu->user = seen->user;
+			cpu->idle |= seen->idle;
+		}
 		/* We take the snapshot, so we hold nothing up. */
 		if (cpu->task != SNAPSHOT_NONE &&
 		    (snapshot->tasks[cpu->task].tgid == (uint32_t)getpid() ||

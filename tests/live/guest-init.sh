@@ -25,6 +25,13 @@ arg()
 
 list() { echo "$1" | tr ',' ' '; }
 
+# What tells the host stays on the last CPU, which every scenario here leaves alone.
+if [ -n "$(arg live.mask)" ]; then
+	taskset -p "$(arg live.mask)" 1 > /dev/null
+	for i in /proc/irq/*/smp_affinity; do
+		arg live.mask > "$i"
+	done 2> /dev/null
+fi
 say "booted $(uname -r)"
 for s in $(list "$(arg lab.sysctl)"); do
 	sysctl -q -w "$s" || die "sysctl $s"
@@ -51,7 +58,7 @@ probe)
 esac
 stty -F /dev/ttyS3 -opost 2>/dev/null
 mkfifo /tmp/said
-HOLDUP_BPF_LOG=$(arg live.bpflog) /bin/holdupd 2> /tmp/said &
+HOLDUP_BPF_LOG=$(arg live.bpflog) taskset fff /bin/holdupd 2> /tmp/said &
 while read -r line; do
 	say "daemon $line"
 	case $line in *ready,*) touch /tmp/ready ;; esac

@@ -53,6 +53,7 @@ class LiveGuest:
         self.console, self.truth = out / "console.log", out / "truth.log"
         self.lab, self.incidents = out / "lab.log", out / "incidents.log"
         words = ["console=ttyS0", "panic=0", *guest.QUIRKS, f"live.mode={mode}",
+                 f"live.mask={1 << (cpus - 1):x}",
                  "lab.sysctl=" + ",".join(sysctls.split()), "lab.params=" + params, append,
                  "live.conf=" + conf]
         self.argv = [
