@@ -71,22 +71,26 @@ static int hex(char c)
 /* A value: hex digits, 4 to 16 of them, also in [<…>] and behind "0018:" (a selector). */
 static const char *scan_value(const char *p, const char *end, uint64_t *ret)
 {
+	bool bracket = false;
 	unsigned int n = 0;
 	uint64_t v = 0;
 
 	p = blanks(p, end);
 	if (end - p > 5 && p[4] == ':' && hex(p[0]) >= 0)
 		p = blanks(p + 5, end);
-	if (starts(p, end, "[<"))
+	if (starts(p, end, "[<")) {
+		bracket = true;
 		p += 2;
+	}
 	if (starts(p, end, "0x"))
 		p += 2;
 	for (; p < end && hex(*p) >= 0 && n < 17; p++, n++)
 		v = v << 4 | (uint64_t)hex(*p);
 	if (n < 4 || n > 16)
 		return NULL;
-	if (starts(p, end, ">]"))
-		p += 2;
+	if (bracket && !starts(p, end, ">]"))
+		return NULL;
+	p += bracket ? 2 : 0;
 	if (p < end && *p != ' ' && *p != '\t' && *p != '(' && *p != '[')
 		return NULL;
 	*ret = v;
@@ -205,6 +209,21 @@ static void scan_place(const char *p, const char *end, struct regs *regs, struct
 		if (next && starts(next, end, "[<"))
 			p = next;
 	}
+	/* ppc64: "NIP [c000000000123456] f+0x1/0x2" */
+	if (p < end && *p == '[' && !starts(p, end, "[<")) {
+		const char *close = memchr(p, ']', (size_t)(end - p));
+
+		next = close ? scan_value(p + 1, close, &address) : NULL;
+		if (next != close || !next)
+			return;
+		ret->address = address;
+		regs_set(regs, REG_IP, address);
+		if (text_frame_scan(close + 1, end, &frame)) {
+			*ret = frame;
+			ret->address = address;
+		}
+		return;
+	}
 	if (text_frame_scan(p, end, &frame)) {
 		*ret = frame;
 		if (frame.address)
@@ -212,7 +231,8 @@ static void scan_place(const char *p, const char *end, struct regs *regs, struct
 		return;
 	}
 	next = scan_value(p, end, &address);
-	if (!next)
+	/* The first pages hold no code; a cut-off line may end inside the selector. */
+	if (!next || address < 0x10000)
 		return;
 	ret->address = address;
 	regs_set(regs, REG_IP, address);
@@ -239,6 +259,9 @@ bool text_regs_scan(const char *p, const char *end, enum text_arch *arch, struct
 	};
 
 	line->ip = false;
+	/* Where the function would return to: the next frame tells it as well. */
+	if (starts(p, end, "lr : ") || starts(p, end, "LR is at ") || starts(p, end, "LR ["))
+		return true;
 	if (p == end || !strchr("RECDFGPNMXLIOpsrxifSk", *p))
 		return false;
 	for (size_t i = 0; i < sizeof(labels) / sizeof(*labels); i++) {
