@@ -8,6 +8,7 @@
 #include <syslog.h>
 
 #include "config.h"
+#include "doctor.h"
 #include "journal.h"
 #include "manager.h"
 
@@ -22,6 +23,7 @@ static void print_help(FILE *file)
 	      "  --config FILE     in place of " CONFIG_PATH "\n"
 	      "  --directory DIR   save incidents here, whatever the configuration says\n"
 	      "  --for TIME        end after so long (30s, 5min)\n"
+	      "  --doctor          print what this host allows, and what is lost; end\n"
 	      "  --check           read the configuration, say what is wrong with it, end\n"
 	      "  --help, --version\n",
 	      file);
@@ -30,7 +32,7 @@ static void print_help(FILE *file)
 struct arguments {
 	const char *config_path, *directory;
 	uint64_t for_ns;
-	bool check, done;
+	bool check, doctor, done;
 };
 
 /* 0, or -EINVAL after saying why. */
@@ -41,6 +43,7 @@ static int arguments_parse(struct arguments *args, int argc, char **argv)
 		{ "directory", required_argument, NULL, 'd' },
 		{ "for", required_argument, NULL, 'f' },
 		{ "check", no_argument, NULL, 'k' },
+		{ "doctor", no_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ 0 },
@@ -64,6 +67,9 @@ static int arguments_parse(struct arguments *args, int argc, char **argv)
 			break;
 		case 'k':
 			args->check = true;
+			break;
+		case 'o':
+			args->doctor = true;
 			break;
 		case 'h':
 			print_help(stdout);
@@ -127,6 +133,8 @@ int main(int argc, char **argv)
 		return 0;
 	if (args.directory)
 		snprintf(config.directory, sizeof(config.directory), "%s", args.directory);
+	if (args.doctor)
+		return doctor_run(&config);
 	r = manager_new(&msgs, &config, args.config_path, args.for_ns, &manager);
 	messages_say(&msgs, r < 0 ? LOG_ERR : LOG_WARNING);
 	msgs_done(&msgs);

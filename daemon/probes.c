@@ -128,17 +128,22 @@ static int object_new(struct msgs *msgs, struct probes *probes)
 		bool counts, waits;
 	} rungs[] = { { true, true }, { false, true }, { true, false }, { false, false } };
 	char first[160] = "";
-	int r = 0;
+	int r = 0, r1 = 0;
 
 	for (size_t i = 0; i < sizeof(rungs) / sizeof(*rungs); i++) {
 		r = object_load(probes, rungs[i].counts, rungs[i].waits);
 		if (r == 0) {
 			if (!rungs[i].counts)
-				state_missing(probes, PROBE_COUNTS, "%.*s", 150, first);
+				state_missing(probes, PROBE_COUNTS, "%.*s", 150,
+					      r1 == -ENOENT ? "this kernel's kallsyms has no per-CPU"
+							      " variables" :
+							      first);
 			if (!rungs[i].waits)
 				state_missing(probes, PROBE_WAITS, "%.*s", 150, first);
 			return 0;
 		}
+		if (!r1)
+			r1 = r;
 		if (!first[0])
 			snprintf(first, sizeof(first), "%s", libbpf_words);
 		if (r == -EPERM || r == -EACCES)

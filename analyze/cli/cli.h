@@ -14,5 +14,9 @@ enum exit_status {
 
 /* One subcommand: its own options from argv[1] on, argv[0] is "holdup NAME". An exit status. */
 int command_analyze(int argc, char **argv);
+int command_list(int argc, char **argv);
+int command_show(int argc, char **argv);
+int command_record(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 
 #endif

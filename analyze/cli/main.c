@@ -12,6 +12,10 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{ "analyze", "holdup analyze", command_analyze, "say who holds up the kernel in a dump" },
+	{ "list", "holdup list", command_list, "list the incidents that holdupd saved" },
+	{ "show", "holdup show", command_show, "print one of them" },
+	{ "record", "holdup record", command_record, "watch this host for a while" },
+	{ "doctor", "holdup doctor", command_doctor, "say what can be watched on this host" },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
