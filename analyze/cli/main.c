@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,13 +32,10 @@ static void print_help(FILE *file)
 		fprintf(file, "  %-10s %s\n", commands[i].name, commands[i].help);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
-	/* A reader that goes away (| head) is seen as EPIPE, after which there is no more to say.
-	 */
-	signal(SIGPIPE, SIG_IGN);
 	if (!name) {
 		print_help(stderr);
 		return STATUS_USAGE;
@@ -59,4 +57,21 @@ int main(int argc, char **argv)
 	fprintf(stderr, "holdup: no such command: '%s'\n", name);
 	print_help(stderr);
 	return STATUS_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	/* A reader that goes away (| head) is seen as EPIPE, after which there is no more to say.
+	 */
+	signal(SIGPIPE, SIG_IGN);
+	status = run(argc, argv);
+	/* Commands that write much have looked themselves; this is for --help and --version. */
+	errno = 0;
+	if (status == STATUS_COMPLETE && fflush(stdout) != 0 && errno != EPIPE) {
+		fprintf(stderr, "holdup: the output could not be written: %s\n", strerror(errno));
+		return STATUS_UNREADABLE;
+	}
+	return status;
 }

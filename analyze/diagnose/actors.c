@@ -48,9 +48,20 @@ uint32_t stack_telling(const struct stack *stack, uint32_t from, uint32_t to)
 	return SNAPSHOT_NONE;
 }
 
+/* Was the unwind stopped inside the interrupt whose outermost known frame this is? */
+static bool is_cut_off(const struct stack *stack, uint32_t last)
+{
+	enum frame_context context = stack->frames[last].context;
+
+	return stack->stopped && last + 1 == stack->n &&
+	       (context == CONTEXT_IRQ || context == CONTEXT_NMI);
+}
+
 /*
  * The active context is the innermost one in which something happens. Passed over: the NMI or
  * timer interrupt that took the picture, and interrupts that are only plumbing at this moment.
+ * There is none where the stack is cut off in an interrupt: that one would take the blame for what
+ * it interrupted.
  */
 static void actor_activate(struct actor *actor)
 {
@@ -66,6 +77,10 @@ static void actor_activate(struct actor *actor)
 		for (uint32_t i = 0; i < actor->n_waits; i++)
 			if (actor->waits[i].frame >= first && actor->waits[i].frame <= last)
 				wait = &actor->waits[i];
+		if (!wait && is_cut_off(stack, last)) {
+			actor->cut_off = true;
+			return;
+		}
 		for (uint32_t i = first; i <= last; i++)
 			crash |= function_is_crash_path(stack->frames[i].function);
 		/* A crash path is the panic or the NMI, unless nothing lies below it. */
@@ -127,7 +142,7 @@ int actors_build(struct arena *arena, const struct snapshot *snapshot, struct ac
 		actor->idle = !actor->wait && !actor->user && !actor->crashing &&
 			      (cpu->stack.n ? actor_in_idle_loop(actor) : cpu->idle);
 		actor->running = cpu->has_stack && !actor->wait && !actor->idle && !actor->user &&
-				 !actor->crashing;
+				 !actor->crashing && !actor->cut_off;
 	}
 	named = owners_find(arena, snapshot);
 	if (!named)

@@ -23,6 +23,7 @@ struct actor {
 	bool crashing;		  /* what it does is the panic itself, which blames nobody */
 	bool running;		  /* a CPU in the kernel that does none of this and does not wait */
 	bool sleeping;		  /* a task on no CPU */
+	bool cut_off;		  /* its stack ends in an interrupt: below, all is unknown */
 };
 
 struct actors {

@@ -131,8 +131,10 @@ static struct party holder_party(const struct diagnosis *d, const struct group *
 	} else {
 		frame = stack_telling(stack, actor->first, actor->last);
 	}
-	if (frame == SNAPSHOT_NONE && stack->n)
-		frame = c->section != SNAPSHOT_NONE ? c->section : stack_telling(stack, 0, stack->n);
+	if (frame == SNAPSHOT_NONE)
+		frame = c->section;
+	if (frame == SNAPSHOT_NONE && !actor->cut_off)
+		frame = stack_telling(stack, 0, stack->n);
 	if (frame != SNAPSHOT_NONE)
 		party_set_frame(&party, stack, frame);
 	if (c->section != SNAPSHOT_NONE)
@@ -616,6 +618,34 @@ static uint32_t starved_task(const struct snapshot *snapshot)
 	return SNAPSHOT_NONE;
 }
 
+/* No lockup is left to tell of: who is stuck for reasons that are out of sight, if anybody. */
+static int describe_unseen(struct diagnosis *d, struct verdict *v)
+{
+	int r = 0, n = 0;
+
+	v->event = d->happening.event;
+	v->pattern = PATTERN_UNKNOWN;
+	if (d->happening.report)
+		r = verdict_add_evidence(v, arena_printf(v->arena, "The kernel reported: \"%s\".",
+							 d->happening.report->text));
+	for (uint32_t i = 0; i < d->actors.n && r == 0; i++) {
+		const struct actor *actor = &d->actors.v[i];
+		struct party party = party_of(d, actor);
+
+		if (!actor->cut_off || !actor_is_stuck(d->snapshot, actor))
+			continue;
+		n++;
+		r = verdict_add_unknown(
+			v, arena_printf(v->arena, "What %s is stuck in is not known: its stack is cut "
+						  "off in an interrupt.",
+					explain_party(v->arena, &party)));
+	}
+	if (r == 0 && n == 0)
+		r = verdict_add_unknown(v, "Nobody is seen to be stuck any more at the moment of this "
+					   "source.");
+	return r < 0 ? r : explain_summary(d->snapshot, v);
+}
+
 static int choose(struct diagnosis *d, struct verdict *v)
 {
 	uint32_t starved = starved_task(d->snapshot);
@@ -646,18 +676,8 @@ static int choose(struct diagnosis *d, struct verdict *v)
 		r = describe_healthy(d, v);
 		return r < 0 ? r : explain_summary(d->snapshot, v);
 	}
-	if (n == 0) {
-		v->event = d->happening.event;
-		v->pattern = PATTERN_UNKNOWN;
-		if (d->happening.report)
-			r = verdict_add_evidence(
-				v, arena_printf(v->arena, "The kernel reported: \"%s\".",
-						d->happening.report->text));
-		if (r == 0)
-			r = verdict_add_unknown(v, "Nobody is seen to be stuck any more at the "
-						   "moment of this source.");
-		return r < 0 ? r : explain_summary(d->snapshot, v);
-	}
+	if (n == 0)
+		return describe_unseen(d, v);
 	r = describe(d, &d->lockups.v[order[0]], v);
 	for (uint32_t i = 1; i < n && r == 0; i++) {
 		struct verdict *other, **slot;

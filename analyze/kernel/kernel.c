@@ -141,7 +141,8 @@ static int build_id_check(struct kernel *kernel, const char *path, const char *i
 {
 	if (!id[0] || !kernel->build_id[0] || strcmp(id, kernel->build_id) == 0)
 		return 0;
-	msgs_add(kernel->msgs, "%s: of another build: its build-id is %s, the dump's kernel has %s",
+	msgs_add(kernel->msgs,
+		 "%s: of another build: its build-id is %s, the dump's kernel has %s, ignoring it",
 		 path, id, kernel->build_id);
 	return -ESTALE;
 }
@@ -171,7 +172,7 @@ static int table_relocate(struct kernel *kernel, const char *path, struct symbol
 	    address != known->address) {
 		msgs_add(kernel->msgs,
 			 "%s: of another build: init_uts_ns would be at 0x%" PRIx64
-			 ", the dump's kernel has it at 0x%" PRIx64,
+			 ", the dump's kernel has it at 0x%" PRIx64 ", ignoring it",
 			 path, known->address, address);
 		return -ESTALE;
 	}
@@ -180,7 +181,7 @@ static int table_relocate(struct kernel *kernel, const char *path, struct symbol
 	    memcmp(banner, "Linux version ", 14) != 0) {
 		msgs_add(kernel->msgs,
 			 "%s: of another build: the dump has no \"Linux version\" at its "
-			 "linux_banner (0x%" PRIx64 ")",
+			 "linux_banner (0x%" PRIx64 "), ignoring it",
 			 path, known->address);
 		return -ESTALE;
 	}
@@ -203,7 +204,7 @@ static int table_use(struct kernel *kernel, const char *path, struct symbol_tabl
 	return r == -ENOMEM ? r : 0;
 }
 
-/* A file that cannot be read is a missing part; one of another kernel (-ESTALE) is an error. */
+/* A file that cannot be read or is of another kernel is said, and left out: the rest may do. */
 static int system_map_use(struct kernel *kernel, const char *path)
 {
 	struct symbol_table table;
@@ -216,7 +217,7 @@ static int system_map_use(struct kernel *kernel, const char *path)
 	}
 	r = table_use(kernel, path, &table);
 	symbol_table_done(&table);
-	return r == -EINVAL ? 0 : r;
+	return r == -ENOMEM ? r : 0;
 }
 
 static int vmlinux_use(struct kernel *kernel, const char *path, char ret_build_id[41])
@@ -231,7 +232,6 @@ static int vmlinux_use(struct kernel *kernel, const char *path, char ret_build_i
 		return r == -ENOMEM ? r : 0;
 	}
 	build_id_load(kernel);
-	memcpy(ret_build_id, table.build_id, sizeof(table.build_id));
 	r = build_id_check(kernel, path, table.build_id);
 	if (r == 0 && need_symbols) {
 		r = table_use(kernel, path, &table);
@@ -241,8 +241,10 @@ static int vmlinux_use(struct kernel *kernel, const char *path, char ret_build_i
 			(void)build_id_check(kernel, path, table.build_id);
 		}
 	}
+	if (r == 0)
+		memcpy(ret_build_id, table.build_id, sizeof(table.build_id));
 	symbol_table_done(&table);
-	return r == -EINVAL ? 0 : r;
+	return r == -ENOMEM ? r : 0;
 }
 
 static int kallsyms_load(struct kernel *kernel)
@@ -270,6 +272,15 @@ static int kallsyms_load(struct kernel *kernel)
 	return symbols_load_kallsyms(kernel, &addresses);
 }
 
+/* The symbols taken from a vmlinux led to the dump's build-id, and it is another: back to none. */
+static int symbols_distrust(struct kernel *kernel)
+{
+	symbols_free(kernel->symbols);
+	kernel->symbols = NULL;
+	kernel->kaslr_offset = 0;
+	return symbols_find_kallsyms(kernel) == -ENOMEM ? -ENOMEM : 0;
+}
+
 /*
  * Symbols, by the best means: kallsyms in the dump where VMCOREINFO leads to it, a file that was
  * given, kallsyms in the dump by search. Given files are checked even when they are not needed.
@@ -277,11 +288,13 @@ static int kallsyms_load(struct kernel *kernel)
 static int symbols_open(struct kernel *kernel, const struct kernel_options *options)
 {
 	char vmlinux_id[41] = "";
+	bool own;
 	int r;
 
 	r = kallsyms_load(kernel);
 	if (r == -ENOMEM)
 		return r;
+	own = kernel->symbols;
 	if (options && options->system_map) {
 		r = system_map_use(kernel, options->system_map);
 		if (r < 0)
@@ -294,15 +307,18 @@ static int symbols_open(struct kernel *kernel, const struct kernel_options *opti
 	}
 	if (!kernel->symbols && symbols_find_kallsyms(kernel) == -ENOMEM)
 		return -ENOMEM;
-	if (!kernel->symbols) {
+	if (kernel->symbols) {
+		if (bootstrap_read_vmcoreinfo(kernel) == -ENOMEM)
+			return -ENOMEM;
+		build_id_load(kernel);
+	}
+	if (vmlinux_id[0] && build_id_check(kernel, options->vmlinux, vmlinux_id) < 0 && !own &&
+	    symbols_distrust(kernel) < 0)
+		return -ENOMEM;
+	if (!kernel->symbols)
 		msgs_add(kernel->msgs, "kernel: no symbols found: functions stay addresses, locks and "
 				       "tasks cannot be read (give --vmlinux or --system-map)");
-		return 0;
-	}
-	if (bootstrap_read_vmcoreinfo(kernel) == -ENOMEM)
-		return -ENOMEM;
-	build_id_load(kernel);
-	return vmlinux_id[0] ? build_id_check(kernel, options->vmlinux, vmlinux_id) : 0;
+	return 0;
 }
 
 static int parts_load(struct kernel *kernel, const struct kernel_options *options)

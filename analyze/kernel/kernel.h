@@ -52,7 +52,6 @@ struct kernel {
 	uint64_t phys_base;  /* physical = virtual - __START_KERNEL_map + phys_base, kernel image */
 	uint64_t pgd;	     /* physical address of init_top_pgt */
 	bool la57;	     /* 5-level page tables */
-	bool has_vmcoreinfo;
 	struct vmcoreinfo *vmcoreinfo; /* parsed lines; NULL when there is none */
 	uint64_t image_start;	 /* first mapped byte of the kernel image, 0 unknown */
 	uint64_t image_end;	 /* one past its last mapped byte */
@@ -70,7 +69,7 @@ struct kernel {
 /*
  * Finds the kernel in @dump. 0 also when parts are missing (each missing part adds a line to
  * @msgs and leaves its field empty); -EINVAL when not even address translation can be had.
- * @options may be NULL. A --vmlinux of another build (build-ids compared) is -ESTALE.
+ * @options may be NULL. A file of another build (build-ids compared) is said and not used.
  */
 int kernel_open(struct msgs *msgs, struct dump *dump, const struct kernel_options *options,
 		struct kernel **ret_kernel);

@@ -82,11 +82,6 @@ void vmcore_free(struct vmcore *vmcore)
 	free(vmcore);
 }
 
-struct kernel *vmcore_kernel(struct vmcore *vmcore)
-{
-	return vmcore->kernel;
-}
-
 static int tasks_read(struct vmcore *vmcore, struct snapshot *snapshot)
 {
 	struct kernel *kernel = vmcore->kernel;
@@ -183,6 +178,28 @@ static int tasks_unwind(struct vmcore *vmcore, struct snapshot *snapshot, unsign
 	return 0;
 }
 
+static void cut_stacks_say(struct snapshot *snapshot)
+{
+	const struct task *first = NULL;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < snapshot->n_tasks; i++) {
+		const struct task *task = &snapshot->tasks[i];
+
+		if (task->on_cpu || !task->stack.stopped)
+			continue;
+		first = first ? first : task;
+		n++;
+	}
+	if (!n)
+		return;
+	snapshot->partial = true;
+	unknown_add(snapshot, "%u stack%s of tasks on no CPU cannot be read to the end: that of %s "
+			      "(pid %u)%s is cut off %s.",
+		    n, n == 1 ? "" : "s", first->comm, first->pid, n == 1 ? "" : ", the first,",
+		    first->stack.stopped);
+}
+
 static int unwind_for_locks(void *arg, struct snapshot *snapshot, uint32_t task)
 {
 	return task_unwind(arg, snapshot, task);
@@ -217,6 +234,7 @@ static int fill(struct vmcore *vmcore, unsigned int flags, struct snapshot *snap
 		r = vmcore_fill_machine(vmcore, snapshot);
 	if (r >= 0)
 		r = locks_find(&means, snapshot);
+	cut_stacks_say(snapshot);
 	return r;
 }
 
@@ -233,18 +251,4 @@ int vmcore_take(struct vmcore *vmcore, unsigned int flags, struct snapshot *ret_
 	}
 	*ret_snapshot = snapshot;
 	return 0;
-}
-
-int vmcore_snapshot(struct msgs *msgs, const char *path, const struct kernel_options *options,
-		    struct snapshot *ret_snapshot)
-{
-	struct vmcore *vmcore;
-	int r;
-
-	r = vmcore_open(msgs, path, options, &vmcore);
-	if (r < 0)
-		return r;
-	r = vmcore_take(vmcore, 0, ret_snapshot);
-	vmcore_free(vmcore);
-	return r;
 }

@@ -113,6 +113,10 @@ static int cpu_fill(struct vmcore *vmcore, struct snapshot *snapshot, struct cpu
 					     "; what it was doing is not known");
 		if (!cpu->has_stack)
 			snapshot->partial = true;
+	} else if (cpu->stack.stopped) {
+		unknown_add(snapshot, "The stack of CPU %u is cut off %s.", cpu->id,
+			    cpu->stack.stopped);
+		snapshot->partial = true;
 	}
 	return 0;
 }
