@@ -219,7 +219,10 @@ static bool eat_record(struct piece *t, struct text_line *line)
 	head = (struct piece){ s.p, semicolon };
 	if (!eat_number(&head, &level) || !eat(&head, ",")) {
 		head.p = memchr(s.p, ',', (size_t)(semicolon - s.p));
-		if (!head.p++ || !eat_number(&head, &level) || !eat(&head, ","))
+		if (!head.p)
+			return false;
+		head.p++;
+		if (!eat_number(&head, &level) || !eat(&head, ","))
 			return false;
 	}
 	if (!eat_number(&head, &seq) || !eat(&head, ",") || !eat_number(&head, &us) ||

@@ -80,6 +80,7 @@ static bool parse_report(struct parser *p, char **rest)
 		{ "spinlock-lockup", REPORT_SPINLOCK_LOCKUP },
 		{ "spinlock-recursion", REPORT_SPINLOCK_RECURSION },
 		{ "oops", REPORT_OOPS },
+		{ "deadlock", REPORT_DEADLOCK },
 		{ "sysrq", REPORT_SYSRQ },
 	};
 	struct report *r = ARENA_APPEND(&p->s->arena, p->s->reports, p->s->n_reports);
@@ -208,6 +209,8 @@ static bool parse_cpu(struct parser *p, char **rest)
 			c->panic = true;
 		else if (strcmp(key, "irqs-off") == 0)
 			c->irqs_off = 1;
+		else if (strcmp(key, "holds-locks") == 0)
+			t->holds_locks = true;
 		else {
 			const char *value = word(rest);
 
@@ -251,8 +254,12 @@ static bool parse_task(struct parser *p, char **rest)
 			t->comm = arena_strdup(&p->s->arena, value);
 		else if (strcmp(key, "last-ran") == 0)
 			t->last_ran_ns = strtoull(value, NULL, 10) * 1000000000ULL;
-		else if (strcmp(key, "state") == 0)
+		else if (strcmp(key, "starved") == 0) {
+			t->starved = true;
+			t->cpu = (uint32_t)atoi(value);
+		} else if (strcmp(key, "state") == 0)
 			t->state = *value == 'D' ? TASK_STATE_UNINTERRUPTIBLE :
+				   *value == 'X' ? TASK_STATE_DEAD :
 				   *value == 'R' ? TASK_STATE_RUNNING :
 						   TASK_STATE_INTERRUPTIBLE;
 		else
@@ -363,6 +370,52 @@ static bool parse_ref(struct parser *p, char **rest)
 	return true;
 }
 
+/* "deadlock pid N comm C wanted ID at F [held ID at G] [irq F]" */
+static bool parse_deadlock(struct parser *p, char **rest)
+{
+	struct deadlock *d = ARENA_APPEND(&p->s->arena, p->s->deadlocks, p->s->n_deadlocks);
+	bool held = false;
+	const char *key;
+
+	*d = (struct deadlock){ .task = SNAPSHOT_NONE, .cpu = SNAPSHOT_NONE,
+				.pid = SNAPSHOT_NONE, .wanted = SNAPSHOT_NONE,
+				.held = SNAPSHOT_NONE };
+	while ((key = word(rest))) {
+		const char *value = arena_strdup(&p->s->arena, word(rest));
+
+		if (strcmp(key, "pid") == 0)
+			d->pid = (uint32_t)atoi(value);
+		else if (strcmp(key, "comm") == 0)
+			d->comm = value;
+		else if (strcmp(key, "wanted") == 0)
+			d->wanted = lock_index(p, value);
+		else if (strcmp(key, "held") == 0) {
+			d->held = lock_index(p, value);
+			held = true;
+		} else if (strcmp(key, "at") == 0)
+			*(held ? &d->held_at : &d->wanted_at) = value;
+		else if (strcmp(key, "irq") == 0)
+			d->irq_function = value;
+		else
+			return false;
+	}
+	return true;
+}
+
+/* "link ID FUNCTION PRIMITIVE": of the last deadlock's chain */
+static bool parse_link(struct parser *p, char **rest)
+{
+	struct deadlock *d = &p->s->deadlocks[p->s->n_deadlocks - 1];
+	struct lock_link *link = ARENA_APPEND(&p->s->arena, d->links, d->n_links);
+
+	link->lock = lock_index(p, word(rest));
+	link->function = arena_strdup(&p->s->arena, word(rest));
+	link->primitive = arena_strdup(&p->s->arena, word(rest));
+	if (link->lock == d->wanted)
+		d->primitive = link->primitive;
+	return link->lock != SNAPSHOT_NONE;
+}
+
 static bool parse_line(struct parser *p, char *line, void (*expect)(void *, const char *),
 		       void *arg)
 {
@@ -398,6 +451,10 @@ static bool parse_line(struct parser *p, char *line, void (*expect)(void *, cons
 		return parse_cpu(p, &rest);
 	if (strcmp(key, "task") == 0)
 		return parse_task(p, &rest);
+	if (strcmp(key, "deadlock") == 0)
+		return parse_deadlock(p, &rest);
+	if (strcmp(key, "link") == 0 && p->s->n_deadlocks)
+		return parse_link(p, &rest);
 	if (strcmp(key, "panic") == 0)
 		return (p->s->panic = arena_strdup(&p->s->arena, rest)) != NULL;
 	if (strcmp(key, "cpus-total") == 0)

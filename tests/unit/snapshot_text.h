@@ -16,14 +16,17 @@
  *   report KIND cpu N pid N [text WORDS...]   soft-lockup, hard-lockup, rcu-stall, hung-task, oops…
  *   lock ID KIND [name N] [addr HEX] [word HEX] [locked 0|1] [writer 0|1] [readers N]
  *                [owner-stored PID] [owner-hint PID] [owner-cpu N] [owner-gone]
- *   cpu N pid N comm C [idle] [user] [panic] [irqs-off] [preempt HEX] [watchdog SECONDS]
- *   task pid N comm C state D|S|R [last-ran SECONDS]
+ *   cpu N pid N comm C [idle] [user] [panic] [irqs-off] [holds-locks] [preempt HEX]
+ *     [watchdog SECONDS]
+ *   task pid N comm C state D|S|R|X [last-ran SECONDS] [starved CPU]
  *     frame FUNCTION+HEX [@module] [interrupted] [unreliable] [irq|softirq|nmi|exception]
  *           [no-offset]                 only the address is known
  *     held [FUNCTION [maybe] [=HEX]]... the frame's code was read: lock calls not undone there,
  *                                       on some ways only, with the lock's address
  *     wait ID                           the stack's innermost wait not yet given a lock has this one
  *     ref ID WHERE                      the frame above holds the lock's address in WHERE
+ *   deadlock pid N comm C wanted ID at FUNCTION [held ID at FUNCTION] [irq FUNCTION]
+ *   link ID FUNCTION PRIMITIVE          of the chain of the deadlock above, the held lock's first
  *   expect KEY VALUE...                 left to the caller, see snapshot_text()
  *
  * frame, held, wait and ref belong to the cpu or task above them; frames innermost first.
