@@ -52,6 +52,7 @@ struct kernel {
 	uint64_t phys_base;  /* physical = virtual - __START_KERNEL_map + phys_base, kernel image */
 	uint64_t pgd;	     /* physical address of init_top_pgt */
 	bool la57;	     /* 5-level page tables */
+	bool has_vmcoreinfo;
 	struct vmcoreinfo *vmcoreinfo; /* parsed lines; NULL when there is none */
 	uint64_t image_start;	 /* first mapped byte of the kernel image, 0 unknown */
 	uint64_t image_end;	 /* one past its last mapped byte */
