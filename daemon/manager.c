@@ -6,10 +6,12 @@
 #include "manager.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
@@ -368,6 +370,8 @@ int manager_new(struct msgs *msgs, const struct config *config, const char *conf
 	if (for_ns)
 		m->end_ns = clock_monotonic() + for_ns;
 	r = probes_new(msgs, m->limits.period_ns, m->limits.notice_ns / 2, DORMANT_NS, &m->probes);
+	/* Loading took megabytes that are not needed again: before the worker is forked. */
+	malloc_trim(0);
 	if (r >= 0) {
 		m->cpus = calloc(probes_n_cpus(m->probes), sizeof(*m->cpus));
 		m->online = calloc(probes_n_cpus(m->probes), sizeof(*m->online));
@@ -413,6 +417,9 @@ int manager_run(struct manager *m)
 {
 	int r;
 
+	/* Nothing must be paged in when nobody may be able to. */
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		journal_say(LOG_NOTICE, "memory is not locked: %s, ignoring", strerror(errno));
 	probes_beat(m->probes, clock_monotonic());
 	for (int i = 0; i < PROBES_N; i++)
 		if (!probes_state(m->probes, (enum probe)i)->attached)

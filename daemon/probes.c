@@ -39,7 +39,7 @@ static int libbpf_print(enum libbpf_print_level level, const char *format, va_li
 	if (level != LIBBPF_WARN)
 		return 0;
 	/* For those who work on the programs: the verifier's whole word. */
-	if (getenv("HOLDUP_BPF_LOG")) {
+	if (getenv("HOLDUP_BPF_LOG") && *getenv("HOLDUP_BPF_LOG")) {
 		va_list copy;
 
 		va_copy(copy, ap);
@@ -424,8 +424,11 @@ static void cpu_read(const struct probes *probes, uint32_t id, const struct watc
 	memcpy(cpu->comm, sample.comm, sizeof(cpu->comm));
 	cpu->has_preempt = sample.mode & EV_SAMPLE_PREEMPT;
 	cpu->preempt_count = sample.preempt_count;
-	/* A CPU that no longer ticks has moved on from where its last tick found it. */
-	if (sample.stack_n && cpu->silent_ns < limits->notice_ns) {
+	/*
+	 * A CPU that no longer ticks may have moved on from where its last tick found it. Below a
+	 * warning it is taken to be late, as a virtual CPU that its host does not run.
+	 */
+	if (sample.stack_n && cpu->silent_ns < limits->warning_ns) {
 		regs_read(&sample, &cpu->regs);
 		cpu->n_stack = sample.stack_n < LIVE_STACK_MAX ? sample.stack_n : LIVE_STACK_MAX;
 		memcpy(cpu->stack, sample.stack, cpu->n_stack * sizeof(*cpu->stack));
