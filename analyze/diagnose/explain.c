@@ -52,6 +52,26 @@ static const char *function_text(struct arena *arena, const char *function, cons
 	return module ? arena_printf(arena, "%s [%s]", function, module) : function;
 }
 
+/* What is waited for, where it has neither a name nor an address. */
+static const char *kind_text(struct arena *arena, enum lock_kind kind)
+{
+	switch (kind) {
+	case LOCK_UNKNOWN:
+	case LOCK_WAITQUEUE:
+		return "an event";
+	case LOCK_IO:
+		return "I/O";
+	case LOCK_RCU:
+		return "an RCU grace period";
+	case LOCK_CSD:
+		return "other CPUs to answer";
+	case LOCK_WORKQUEUE:
+		return "work to finish";
+	default:
+		return arena_printf(arena, "a %s", lock_kind_name(kind));
+	}
+}
+
 const char *explain_lock(struct arena *arena, const struct verdict *verdict)
 {
 	const char *kind = lock_kind_name(verdict->lock_kind);
@@ -60,7 +80,7 @@ const char *explain_lock(struct arena *arena, const struct verdict *verdict)
 		return arena_printf(arena, "%s (%s)", verdict->lock_name, kind);
 	if (verdict->lock_address)
 		return arena_printf(arena, "the %s at %" PRIx64, kind, verdict->lock_address);
-	return arena_printf(arena, "a %s", kind);
+	return kind_text(arena, verdict->lock_kind);
 }
 
 /* "f+0x12"; "f at ffffffffa0726860" where the source tells no offsets. */

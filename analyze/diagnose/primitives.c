@@ -577,7 +577,7 @@ bool function_is_generic(const char *function)
 		"smp_call_function_single_interrupt", "smp_call_function_interrupt",
 		"cpu_stopper_thread", "tick_sched_timer", "tick_nohz_handler", "task_work_run",
 		"exit_to_user_mode_loop", "exit_to_user_mode_prepare", "syscall_exit_to_user_mode",
-		"__local_bh_enable_ip", "local_bh_enable", "_local_bh_enable", "__local_bh_enable",
+		"__switch_to", "__switch_to_asm", "__local_bh_enable_ip", "local_bh_enable", "_local_bh_enable", "__local_bh_enable",
 	};
 	size_t n;
 

@@ -268,8 +268,11 @@ static bool eat_brackets(struct piece *t, struct text_line *line)
 
 static void prefix_eat(struct piece *t, struct text_line *line)
 {
+	const char *start = t->p;
 	bool clock = false;
 
+	/* A pasted log may stand indented; without a prefix the blanks are the message's own. */
+	eat_blanks(t);
 	for (int i = 0; i < 8 && t->p < t->end; i++) {
 		char c = *t->p;
 		bool more = false;
@@ -282,10 +285,12 @@ static void prefix_eat(struct piece *t, struct text_line *line)
 			more = eat_quote(t);
 		else if (is_digit(c))
 			more = eat_record(t, line) || eat_syslog(t, clock) || eat_iso(t);
-		else if (c == ' ' && i < 2 && t->end - t->p > 1 && t->p[1] == '[')
+		else if (c == ' ' && i == 1 && t->end - t->p > 1 && t->p[1] == '[')
 			more = (t->p++, eat_brackets(t, line)) || (t->p--, false);
 		else if (c != ' ' && c != '\t')
 			more = (i == 0 && eat_facility(t)) || eat_syslog(t, clock);
+		if (!more && i == 0)
+			t->p = start;
 		if (!more)
 			break;
 		clock |= c == '[' || is_digit(c);
