@@ -129,7 +129,7 @@ fuzz-search:
 		-artifact_prefix=build/fuzz/ build/fuzz/$(NAME) tests/fuzz/corpus/$(NAME)
 
 # The parts that need more than the build: each installs what it lacks first.
-.PHONY: check demo unit fuzz vmcheck bench score
+.PHONY: check demo unit fuzz vmcheck livecheck bench score
 check:
 	$(Q)scripts/install-deps.sh test
 	$(Q)tests/run.py
@@ -149,6 +149,13 @@ vmcheck:
 	$(Q)scripts/install-deps.sh demo
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/vm/vmcheck.py
+
+# holdupd in guests that lock up: K=5.10, 6.1 or 6.12.
+K = 6.1
+livecheck:
+	$(Q)scripts/install-deps.sh demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/live/live_check.py --kernel $(K)
 
 bench:
 	$(Q)scripts/install-deps.sh bench

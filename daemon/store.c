@@ -118,6 +118,9 @@ static int file_write(int dir_fd, const char *name, const char *text, size_t siz
 	fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return -errno;
+	/* The group may read, whatever the umask. */
+	if (fchmod(fd, 0640) < 0)
+		r = -errno;
 	while (size && r == 0) {
 		ssize_t n = write(fd, text, size);
 

@@ -150,12 +150,13 @@ static void test_folder(void **state)
 	struct stat st;
 
 	msgs_init(&msgs);
+	umask(077);
 	/* A missing folder is made; one that cannot be is said. */
 	snprintf(file, sizeof(file), "%s/new", (char *)*state);
 	assert_int_equal(store_save(&msgs, file, &limits, json, path), 0);
 	assert_int_equal(msgs.n, 0);
 	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 07, 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
 	snprintf(deep, sizeof(deep), "%s/no/such", (char *)*state);
 	assert_int_equal(store_save(&msgs, deep, &limits, json, path), -2);
 	assert_int_equal(msgs.n, 1);
