@@ -56,7 +56,8 @@ def spec_for(series, scenario, dumps, **over):
         "kernel": kernel, "initrd": prepare(kernel), "params": f"scenario={scenario.id}",
         "cpus": scenario.cpus, "mem": scenario.mem, "sysctls": scenario.sysctls,
         "trigger": scenario.trigger, "wait_s": scenario.wait_s, "dumps": dumps,
-        "deadline_s": scenario.deadline_s + 60 * (len(dumps) - 1), "event": scenario.event, "append": scenario.cmdline,
+        "deadline_s": scenario.deadline_s + 60 * (len(dumps) - 1),
+        "event": scenario.event, "append": scenario.cmdline,
         "splats": scenario.splats(),
     }
     fields.update({k: v for k, v in over.items() if v is not None})
