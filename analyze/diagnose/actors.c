@@ -77,12 +77,13 @@ static void actor_activate(struct actor *actor)
 		for (uint32_t i = 0; i < actor->n_waits; i++)
 			if (actor->waits[i].frame >= first && actor->waits[i].frame <= last)
 				wait = &actor->waits[i];
-		if (!wait && is_cut_off(stack, last)) {
+		for (uint32_t i = first; i <= last; i++)
+			crash |= function_is_crash_path(stack->frames[i].function);
+		/* The watchdog at its report takes no blame: it says that this CPU is stuck. */
+		if (!wait && !crash && is_cut_off(stack, last)) {
 			actor->cut_off = true;
 			return;
 		}
-		for (uint32_t i = first; i <= last; i++)
-			crash |= function_is_crash_path(stack->frames[i].function);
 		/* A crash path is the panic or the NMI, unless nothing lies below it. */
 		if (wait || outermost ||
 		    (!crash && stack_telling(stack, first, last) != SNAPSHOT_NONE)) {

@@ -246,14 +246,15 @@ static void parse_soft_lockup(struct parser *ps, struct text t, struct report *r
 
 /*
  * "… on cpu 3", "… LOCKUP on CPU3, ip …"; powerpc: "CPU 3 self-detected hard LOCKUP @ f+0x1/0x2",
- * "CPU 3 detected hard LOCKUP on other CPUs 4-5", "CPU 4 Hard LOCKUP"
+ * "CPU 3 detected hard LOCKUP on other CPUs 4-5", "CPU 4 Hard LOCKUP"; 4.13 to 4.15 "Watchdog CPU:42
+ * Hard LOCKUP", "Watchdog CPU:71 detected Hard LOCKUP other CPUS:42"
  */
 static void parse_hard_lockup(struct parser *ps, struct text t, struct report *report)
 {
 	if (t.p < t.end && *t.p >= '0' && *t.p <= '9') {
 		struct text other = t;
 
-		if (text_skip_past(&other, "other CPUs "))
+		if (text_skip_past(&other, "other CPUs ") || text_skip_past(&other, "other CPUS:"))
 			text_u32(&other, &report->cpu);
 		else
 			text_u32(&t, &report->cpu);
@@ -357,6 +358,7 @@ static const struct rule rules[] = {
 	{ "BUG: soft lockup - ", NULL, REPORT_SOFT_LOCKUP, parse_soft_lockup },
 	{ "Watchdog detected hard LOCKUP", NULL, REPORT_HARD_LOCKUP, parse_hard_lockup },
 	{ "BUG: NMI Watchdog detected LOCKUP", NULL, REPORT_HARD_LOCKUP, parse_hard_lockup },
+	{ "Watchdog CPU:", "Hard LOCKUP", REPORT_HARD_LOCKUP, parse_hard_lockup },
 	{ "CPU ", "detected hard LOCKUP", REPORT_HARD_LOCKUP, parse_hard_lockup },
 	{ "CPU ", "Hard LOCKUP", REPORT_HARD_LOCKUP, parse_hard_lockup },
 	{ "INFO: task ", " blocked for more than ", REPORT_HUNG_TASK, parse_hung_task },

@@ -182,6 +182,25 @@ static bool eat_syslog(struct piece *t, bool has_clock)
 	return false;
 }
 
+/*
+ * "May 25 07:29:42 box " before a record or a printk time: what receives netconsole adds the date and
+ * no "kernel:".
+ */
+static bool eat_receiver(struct piece *t)
+{
+	const char *p = t->p, *end = t->end, *host;
+
+	if (end - p < 20 || p[3] != ' ' || p[6] != ' ' || p[9] != ':' || p[12] != ':' || p[15] != ' ' ||
+	    !is_digit(p[5]) || !is_digit(p[7]) || !is_digit(p[14]))
+		return false;
+	host = memchr(p + 16, ' ', (size_t)(end - p - 16));
+	if (!host || host - p > 80 || end - host < 2 ||
+	    (!is_digit(host[1]) && host[1] != '[' && host[1] != '<'))
+		return false;
+	t->p = host + 1;
+	return true;
+}
+
 /* "kern  :info  : [" */
 static bool eat_facility(struct piece *t)
 {
@@ -270,9 +289,14 @@ static void prefix_eat(struct piece *t, struct text_line *line)
 {
 	const char *start = t->p;
 	bool clock = false;
+	struct piece wall;
 
 	/* A pasted log may stand indented; without a prefix the blanks are the message's own. */
 	eat_blanks(t);
+	/* " kernel:[ 1016.841821] BUG…": what syslogd writes to all terminals. */
+	wall = *t;
+	if (eat(&wall, "kernel:") && wall.p < wall.end && *wall.p == '[')
+		*t = wall;
 	for (int i = 0; i < 8 && t->p < t->end; i++) {
 		char c = *t->p;
 		bool more = false;
@@ -288,7 +312,8 @@ static void prefix_eat(struct piece *t, struct text_line *line)
 		else if (c == ' ' && i == 1 && t->end - t->p > 1 && t->p[1] == '[')
 			more = (t->p++, eat_brackets(t, line)) || (t->p--, false);
 		else if (c != ' ' && c != '\t')
-			more = (i == 0 && eat_facility(t)) || eat_syslog(t, clock);
+			more = (i == 0 && eat_facility(t)) || eat_syslog(t, clock) ||
+			       (i == 0 && eat_receiver(t));
 		if (!more && i == 0)
 			t->p = start;
 		if (!more)
