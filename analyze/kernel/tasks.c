@@ -348,7 +348,8 @@ static bool pid_layout_get(const struct types *types, struct pid_layout *ret)
 
 /*
  * One entry of the pid tree: a node (lowest bits 10), of @shift, or a struct pid. A shift of -1
- * takes any: the root's. @lost counts what cannot be read.
+ * takes any: the root's. Below it shifts fall to 0, which bounds the depth. @lost counts what cannot
+ * be read.
  */
 static int pid_entry_walk(struct walk *w, const struct pid_layout *l, uint64_t entry, int shift,
 			  uint32_t *lost)
@@ -370,7 +371,7 @@ static int pid_entry_walk(struct walk *w, const struct pid_layout *l, uint64_t e
 		return r == -ENOMEM ? r : 0;
 	}
 	if (kernel_read_u8(w->kernel, node + (uint64_t)l->shift, &own) < 0 ||
-	    own > XA_DEPTH_MAX * XA_BITS || (shift >= 0 && own != shift) ||
+	    own > XA_DEPTH_MAX * XA_BITS || own % XA_BITS || (shift >= 0 && own != shift) ||
 	    kernel_read(w->kernel, node + (uint64_t)l->slots, slots, l->n_slots * 8) < 0) {
 		++*lost;
 		return 0;
@@ -427,6 +428,11 @@ static int list_walk(struct walk *w, uint64_t init_task)
 		}
 		node = get64(w, w->l.tasks);
 		r = threads_walk(w);
+		if (r == -E2BIG) {
+			damage_note(w->table, "there are more than there can be, from the threads",
+				    task);
+			return 0;
+		}
 		if (r < 0)
 			return r;
 	}

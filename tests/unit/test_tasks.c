@@ -276,6 +276,27 @@ static void test_pid_tree(void **state)
 	assert_true(f->dump.reads < 20000);
 }
 
+/* A node of a shift that no tree has must not lead into itself for ever: that ends the stack. */
+static void test_pid_tree_shift(void **state)
+{
+	for (unsigned char shift = 1; shift < 80; shift++) {
+		struct fake_kernel *f;
+		struct task_table table;
+		void *own;
+
+		setup(&own);
+		f = own;
+		fk_put64(f, task_va(6) + TASKS, 0);
+		fk_put(f, PID_NODE, &shift, 1);
+		for (uint64_t i = 0; i < 64; i++)
+			fk_put64(f, PID_NODE + SLOTS + 8 * i, PID_NODE | 2);
+		assert_int_equal(tasks_load(&f->kernel, NULL, 0, &table), 0);
+		assert_int_equal(table.n, 7);
+		assert_true(f->dump.reads < 20000);
+		teardown(&own);
+	}
+}
+
 static void test_states(void **state)
 {
 	static const struct {
@@ -307,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_damaged_links),
 		cmocka_unit_test_setup_teardown(test_circle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pid_tree, setup, teardown),
+		cmocka_unit_test(test_pid_tree_shift),
 		cmocka_unit_test(test_states),
 	};
 
