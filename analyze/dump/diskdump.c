@@ -426,8 +426,6 @@ static int kdump_ranges(struct dump *dump)
 		}
 		pfn += n;
 	}
-	if (pfn > kd->max_mapnr)
-		pfn = kd->max_mapnr;
 	return in_range ? dump_range_add(dump, start << DUMP_PAGE_SHIFT, pfn << DUMP_PAGE_SHIFT)
 			: 0;
 }

@@ -333,8 +333,6 @@ static int dump_init(struct dump *dump, struct msgs *msgs, const char *path)
 	r = flattened_open(&dump->file);
 	if (r < 0)
 		return r;
-	dump->info.page_size = DUMP_PAGE_SIZE;
-	dump->info.file_size = dump->file.raw_size;
 	dump->info.flattened = dump->file.flattened;
 	dump->info.truncated = dump->file.flattened && !dump->file.flat_whole;
 	r = format_open(dump);

@@ -29,18 +29,15 @@ struct dump_cpu {
 	bool has_control;    /* the QEMU note below was there */
 	uint64_t cr3;	     /* physical, with PCID bits as dumped */
 	uint64_t gs_base;    /* kernel GS base (per-CPU area) where it can be told, else 0 */
-	uint64_t idt_base;   /* virtual */
 };
 
 struct dump_info {
 	enum dump_format format;
 	bool flattened;
 	const char *format_name; /* for people: "kdump-compressed (zlib), flattened" */
-	uint64_t file_size;	 /* bytes */
 	bool truncated;		 /* the file ends before what its headers promise */
 	bool incomplete;	 /* makedumpfile says that it ran out of space */
 	unsigned int compression; /* flag bits of the kdump header's status; 0 none, or ELF */
-	uint32_t page_size;	 /* bytes */
 	uint64_t max_paddr;	 /* one past the highest physical address the dump speaks of */
 	/* From the kdump header's utsname; empty strings where the format has none. */
 	char release[65], version[65], nodename[65], machine[65];

@@ -21,12 +21,12 @@ struct elf_header {
 	uint16_t type, machine;
 	uint64_t phoff, shoff;
 	uint32_t flags;
-	uint16_t phentsize, phnum, shentsize;
+	uint16_t phentsize, phnum;
 };
 
 struct segment {
 	uint32_t type;
-	uint64_t off, vaddr, paddr, filesz, memsz;
+	uint64_t off, paddr, filesz, memsz;
 };
 
 static const char *machine_name(uint16_t machine)
@@ -101,7 +101,6 @@ static int header_read(struct dump *dump, struct elf_header *ret_header)
 	cursor_skip(&c, 2); /* e_ehsize */
 	h.phentsize = cursor_u16(&c);
 	h.phnum = cursor_u16(&c);
-	h.shentsize = cursor_u16(&c);
 	r = machine_check(dump, raw, h.machine);
 	if (r < 0)
 		return r;
@@ -147,7 +146,7 @@ static int segment_read(struct dump *dump, uint64_t off, struct segment *ret_seg
 	ret_segment->type = cursor_u32(&c);
 	cursor_skip(&c, 4); /* p_flags */
 	ret_segment->off = cursor_u64(&c);
-	ret_segment->vaddr = cursor_u64(&c);
+	cursor_skip(&c, 8); /* p_vaddr */
 	ret_segment->paddr = cursor_u64(&c);
 	ret_segment->filesz = cursor_u64(&c);
 	ret_segment->memsz = cursor_u64(&c);

@@ -53,9 +53,10 @@ static bool is_zero(const uint8_t *p, size_t len)
 	return true;
 }
 
+/* The upper half of 5-level page tables, which holds that of 4-level ones. */
 static bool is_kernel_address(uint64_t va)
 {
-	return va >> 47 == (1U << 17) - 1;
+	return va >> 56 == 0xff;
 }
 
 static struct dump_cpu *cpu_add(struct dump *dump)
@@ -136,7 +137,7 @@ static uint64_t qemu_segment_base(struct cursor *c)
 static void qemu_parse(struct dump *dump, const struct note *note, const uint8_t *desc, size_t len)
 {
 	struct cursor c = cursor_make(desc, len);
-	uint64_t gs, kernel_gs = 0, idt, cr3;
+	uint64_t gs, kernel_gs = 0, cr3;
 	struct dump_cpu *cpu;
 	uint32_t version;
 
@@ -159,8 +160,7 @@ static void qemu_parse(struct dump *dump, const struct note *note, const uint8_t
 	cursor_skip(&c, 3 * 24);     /* cs, ds, es */
 	cursor_skip(&c, 24);	     /* fs */
 	gs = qemu_segment_base(&c);
-	cursor_skip(&c, 4 * 24); /* ss, ldt, tr, gdt */
-	idt = qemu_segment_base(&c);
+	cursor_skip(&c, 5 * 24); /* ss, ldt, tr, gdt, idt */
 	cursor_skip(&c, 3 * 8); /* cr0, cr1, cr2 */
 	cr3 = cursor_u64(&c);
 	cursor_skip(&c, 8); /* cr4 */
@@ -168,7 +168,6 @@ static void qemu_parse(struct dump *dump, const struct note *note, const uint8_t
 		kernel_gs = cursor_u64(&c);
 	cpu->has_control = true;
 	cpu->cr3 = cr3;
-	cpu->idt_base = idt;
 	/*
 	 * swapgs exchanges the two, and the entry code runs some instructions before it, so CPL
 	 * does not tell which is which; being a kernel address does.

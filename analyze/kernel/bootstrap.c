@@ -50,7 +50,6 @@ static int vmcoreinfo_adopt(struct kernel *kernel, const char *text, size_t size
 	if (!vmcoreinfo_find(info, "OSRELEASE"))
 		return -ENOENT;
 	kernel->vmcoreinfo = info;
-	kernel->has_vmcoreinfo = true;
 	return 0;
 }
 
@@ -151,7 +150,6 @@ static int scan_page(struct kernel *kernel, uint64_t pa, const uint8_t *page)
 			return 0;
 		/* Left in memory by an earlier boot, or a copy that somebody read into a buffer. */
 		kernel->vmcoreinfo = NULL;
-		kernel->has_vmcoreinfo = false;
 	}
 	memcpy(&entry, page + 511 * 8, sizeof(entry));
 	next = entry & CR3_ADDRESS;

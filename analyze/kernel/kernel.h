@@ -31,7 +31,6 @@ struct module {
 	uint32_t n_symbols;
 	uint64_t orc_ip, orc;	   /* mod->arch.orc_unwind_ip, .orc_unwind */
 	uint32_t n_orc;
-	uint64_t btf, btf_size;	   /* raw module BTF (split, base is vmlinux's), 0 when none */
 	uint64_t address;	   /* of struct module */
 };
 
@@ -52,7 +51,6 @@ struct kernel {
 	uint64_t phys_base;  /* physical = virtual - __START_KERNEL_map + phys_base, kernel image */
 	uint64_t pgd;	     /* physical address of init_top_pgt */
 	bool la57;	     /* 5-level page tables */
-	bool has_vmcoreinfo;
 	struct vmcoreinfo *vmcoreinfo; /* parsed lines; NULL when there is none */
 	uint64_t image_start;	 /* first mapped byte of the kernel image, 0 unknown */
 	uint64_t image_end;	 /* one past its last mapped byte */

@@ -40,7 +40,6 @@ static struct lock_layout layout_get(const struct types *t)
 	l.rwsem_wait_list = types_offset(t, "rw_semaphore", "wait_list");
 	l.rwsem_osq = types_offset(t, "rw_semaphore", "osq");
 	l.rwsem_waiter_task = types_offset(t, "rwsem_waiter", "task");
-	l.rwsem_waiter_type = types_offset(t, "rwsem_waiter", "type");
 	/* The owner became an atomic_long_t together with the new count, in 5.3. */
 	l.rwsem_xadd = types_member(t, "rw_semaphore", "owner.counter", &m) < 0;
 	l.semaphore_count = types_offset(t, "semaphore", "count");
@@ -60,7 +59,6 @@ static struct lock_layout layout_get(const struct types *t)
 		l.completion_list = types_offset(t, "completion", "wait.head");
 	l.wqe_private = types_offset(t, "wait_queue_entry", "private");
 	l.wqe_node = types_offset(t, "wait_queue_entry", "entry");
-	l.wqh_head = types_offset(t, "wait_queue_head", "head");
 	l.percpu_rwsem_waiters = types_offset(t, "percpu_rw_semaphore", "waiters.head");
 	l.percpu_rwsem_block = types_offset(t, "percpu_rw_semaphore", "block");
 	l.percpu_rwsem_writer = types_offset(t, "percpu_rw_semaphore", "writer.task");

@@ -246,8 +246,8 @@ int csd_wait_find(struct lock_scene *scene, const struct waiter *waiter)
 
 struct rcu_layout {
 	int64_t node_size, qsmask, expmask, grplo, gp_tasks, exp_tasks, blkd_tasks;
-	int64_t levels, gp_seq, exp_seq, name, task_entry, gp_kthread;
-	int64_t n_nodes, level_size;
+	int64_t levels, gp_seq, exp_seq, name, task_entry;
+	int64_t n_nodes;
 };
 
 static bool rcu_layout_get(const struct types *t, struct rcu_layout *ret)

@@ -14,12 +14,12 @@ struct lock_layout {
 	int64_t mutex_owner, mutex_wait_list, mutex_osq;
 	int64_t mutex_waiter_task;
 	int64_t rwsem_count, rwsem_owner, rwsem_wait_list, rwsem_osq;
-	int64_t rwsem_waiter_task, rwsem_waiter_type;
+	int64_t rwsem_waiter_task;
 	bool rwsem_xadd;
 	int64_t semaphore_count, semaphore_wait_list, semaphore_waiter_task, semaphore_last_holder;
 	int64_t rt_owner, rt_waiter_task, rt_waiter_lock;
 	int64_t swait_task, swait_node, completion_done, completion_list;
-	int64_t wqe_private, wqe_node, wqh_head; /* wait_queue_entry, wait_queue_head */
+	int64_t wqe_private, wqe_node; /* wait_queue_entry */
 	int64_t percpu_rwsem_waiters, percpu_rwsem_block, percpu_rwsem_writer;
 };
 

@@ -54,9 +54,9 @@ struct module_layout {
 	int64_t mem, mem_base, mem_size;
 	uint64_t mem_stride;
 	int n_mem, mod_text, mod_init_text;
-	int64_t orc_ip, orc, num_orcs, btf, btf_size;
+	int64_t orc_ip, orc, num_orcs;
 	int64_t ks_symtab, ks_num, ks_strtab, ks_typetab;
-	int64_t notes_count, notes_attrs, attr_name, attr_private, attr_size;
+	int64_t notes_count, notes_attrs, attr_private, attr_size;
 	uint64_t attr_stride;
 	uint64_t name_size;
 };
@@ -102,8 +102,6 @@ static int layout_init(const struct types *t, struct module_layout *l)
 	l->orc_ip = types_offset(t, "module", "arch.orc_unwind_ip");
 	l->orc = types_offset(t, "module", "arch.orc_unwind");
 	l->num_orcs = types_offset(t, "module", "arch.num_orcs");
-	l->btf = types_offset(t, "module", "btf_data");
-	l->btf_size = types_offset(t, "module", "btf_data_size");
 	l->build_id = types_offset(t, "module", "build_id");
 	l->notes = types_offset(t, "module", "notes_attrs");
 	l->ks_symtab = types_offset(t, "mod_kallsyms", "symtab");
@@ -112,7 +110,6 @@ static int layout_init(const struct types *t, struct module_layout *l)
 	l->ks_typetab = types_offset(t, "mod_kallsyms", "typetab");
 	l->notes_count = types_offset(t, "module_notes_attrs", "notes");
 	l->notes_attrs = types_offset(t, "module_notes_attrs", "attrs");
-	l->attr_name = types_offset(t, "bin_attribute", "attr.name");
 	l->attr_size = types_offset(t, "bin_attribute", "size");
 	l->attr_private = types_offset(t, "bin_attribute", "private");
 	if (types_size(t, "bin_attribute", &l->attr_stride) < 0)
@@ -298,8 +295,6 @@ static int load_module(struct kernel *kernel, const struct module_layout *l, uin
 	module->n_orc = (uint32_t)field(l, raw, l->num_orcs, 4);
 	module->orc_ip = field(l, raw, l->orc_ip, 8);
 	module->orc = field(l, raw, l->orc, 8);
-	module->btf_size = field(l, raw, l->btf_size, 4);
-	module->btf = field(l, raw, l->btf, 8);
 	return 0;
 }
 

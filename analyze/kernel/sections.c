@@ -54,7 +54,6 @@ struct insn {
 	uint8_t size;
 	int8_t site;	  /* index of the lock call here, -1 none */
 	bool falls;	  /* control may go on to the next instruction */
-	bool leaves;	  /* return, tail jump, indirect jump */
 	int32_t jump;	  /* index of the instruction jumped to, -1 none */
 	uint8_t writes;	  /* callee-saved registers that it changes, bits by base_registers[] */
 	uint8_t drops;	  /* enum inlined: an unlock compiled into the function, perhaps */
@@ -383,19 +382,15 @@ static bool insn_add(struct sections *s, struct function *f, const cs_insn *in,
 		rdi->kind = OPERAND_UNKNOWN;
 	} else if (cs_insn_group(s->capstone, in, CS_GRP_JUMP)) {
 		slot->falls = in->id != X86_INS_JMP;
-		slot->leaves = in->id == X86_INS_JMP;
 		if (x->op_count == 1 && x->operands[0].type == X86_OP_IMM) {
 			uint64_t to = (uint64_t)x->operands[0].imm;
 
 			/* An offset for now; made an index when all instructions are known. */
-			if (to >= f->start && to < f->start + f->size) {
+			if (to >= f->start && to < f->start + f->size)
 				slot->jump = (int32_t)(to - f->start);
-				slot->leaves = false;
-			}
 		}
 	} else if (cs_insn_group(s->capstone, in, CS_GRP_RET) || in->id == X86_INS_UD2) {
 		slot->falls = false;
-		slot->leaves = true;
 	} else if ((slot->drops = inlined_unlock(in, after, left, rdi, &slot->dropped))) {
 		slot->writes = base_writes(s->capstone, in);
 	} else {

@@ -82,11 +82,6 @@ void vmcore_free(struct vmcore *vmcore)
 	free(vmcore);
 }
 
-struct kernel *vmcore_kernel(struct vmcore *vmcore)
-{
-	return vmcore->kernel;
-}
-
 static int tasks_read(struct vmcore *vmcore, struct snapshot *snapshot)
 {
 	struct kernel *kernel = vmcore->kernel;
@@ -256,18 +251,4 @@ int vmcore_take(struct vmcore *vmcore, unsigned int flags, struct snapshot *ret_
 	}
 	*ret_snapshot = snapshot;
 	return 0;
-}
-
-int vmcore_snapshot(struct msgs *msgs, const char *path, const struct kernel_options *options,
-		    struct snapshot *ret_snapshot)
-{
-	struct vmcore *vmcore;
-	int r;
-
-	r = vmcore_open(msgs, path, options, &vmcore);
-	if (r < 0)
-		return r;
-	r = vmcore_take(vmcore, 0, ret_snapshot);
-	vmcore_free(vmcore);
-	return r;
 }

@@ -6,8 +6,8 @@
 #include "snapshot.h"
 
 /*
- * A vmcore as a source of snapshots. The handle keeps the dump and the kernel in it open for those
- * who want more of them than the snapshot tells (source lines); a snapshot needs it no longer.
+ * A vmcore as a source of snapshots. The handle keeps the dump and the kernel in it open; a snapshot
+ * once taken needs it no longer.
  */
 struct vmcore;
 
@@ -18,7 +18,6 @@ struct vmcore;
 int vmcore_open(struct msgs *msgs, const char *path, const struct kernel_options *options,
 		struct vmcore **ret_vmcore);
 void vmcore_free(struct vmcore *vmcore);
-struct kernel *vmcore_kernel(struct vmcore *vmcore);
 
 /* Unwinds every task that is on no CPU, not only the blocked ones and owners of locks. */
 #define VMCORE_ALL_STACKS 1U
@@ -35,9 +34,5 @@ int vmcore_set_regs(struct vmcore *vmcore, uint32_t cpu, const struct regs *regs
  * ->partial. The snapshot is the caller's to snapshot_done(). 0 or -ENOMEM. Once per handle.
  */
 int vmcore_take(struct vmcore *vmcore, unsigned int flags, struct snapshot *ret_snapshot);
-
-/* vmcore_open(), vmcore_take(), vmcore_free(). */
-int vmcore_snapshot(struct msgs *msgs, const char *path, const struct kernel_options *options,
-		    struct snapshot *ret_snapshot);
 
 #endif

@@ -64,7 +64,7 @@ static void show(struct kernel *kernel, bool modules)
 	       kernel->release, kernel->version, kernel->nodename, kernel->machine,
 	       kernel->build_id);
 	printf("vmcoreinfo   %s\nkaslr offset 0x%" PRIx64 "\nphys_base    0x%" PRIx64 "\n",
-	       kernel->has_vmcoreinfo ? "yes" : "no", kernel->kaslr_offset, kernel->phys_base);
+	       kernel->vmcoreinfo ? "yes" : "no", kernel->kaslr_offset, kernel->phys_base);
 	printf("page table   0x%" PRIx64 ", %d levels\nimage        0x%" PRIx64 "..0x%" PRIx64 "\n",
 	       kernel->pgd, kernel->la57 ? 5 : 4, kernel->image_start, kernel->image_end);
 	printf("CPUs         %u ids, %u possible, %u online\n", kernel->nr_cpu_ids, possible, online);

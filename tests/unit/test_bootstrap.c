@@ -118,7 +118,7 @@ static void test_vmcoreinfo(void **state)
 	vmcoreinfo_make(f, IMAGE_VA + PGD_OFFSET, PHYS_BASE, 0);
 	vmcoreinfo_note(f);
 	assert_found(f, IMAGE_PA + PGD_OFFSET);
-	assert_true(f->kernel.has_vmcoreinfo);
+	assert_non_null(f->kernel.vmcoreinfo);
 	assert_int_equal(f->msgs.n, 0);
 }
 
@@ -172,7 +172,7 @@ static void test_cr3(void **state)
 	cr3_set(f, 0, 0x77000);
 	cr3_set(f, 1, (IMAGE_PA + PGD_OFFSET) | 6);
 	assert_found(f, IMAGE_PA + PGD_OFFSET);
-	assert_false(f->kernel.has_vmcoreinfo);
+	assert_null(f->kernel.vmcoreinfo);
 	assert_false(f->kernel.la57);
 }
 
@@ -240,7 +240,7 @@ static void test_scan_text(void **state)
 	fake_write(&f->dump, 0x2345000 + 12, "VMCOREINFO", 11);
 	fake_write(&f->dump, 0x2345000 + 24, f->text, strlen(f->text));
 	assert_found(f, IMAGE_PA + 0x980000);
-	assert_true(f->kernel.has_vmcoreinfo);
+	assert_non_null(f->kernel.vmcoreinfo);
 	assert_string_equal(vmcoreinfo_get(&f->kernel, "OSRELEASE"), "6.1.0-56-amd64");
 }
 
@@ -254,7 +254,7 @@ static void test_scan_stale_text(void **state)
 	vmcoreinfo_make(f, IMAGE_VA + 0x5000, PHYS_BASE, 0);
 	fake_write(&f->dump, 0x1000, f->text, strlen(f->text));
 	assert_found(f, IMAGE_PA + PGD_OFFSET);
-	assert_false(f->kernel.has_vmcoreinfo);
+	assert_null(f->kernel.vmcoreinfo);
 }
 
 static void test_nothing(void **state)

@@ -179,7 +179,7 @@ static void test_open(void **state)
 	assert_string_equal(f->kernel->build_id, "eb4fbcd037e72537");
 	assert_true(f->kernel->kaslr_offset == KASLR);
 	assert_true(f->kernel->phys_base == IMAGE_PA - (IMAGE_VA - KERNEL_MAP_START));
-	assert_false(f->kernel->has_vmcoreinfo);
+	assert_null(f->kernel->vmcoreinfo);
 	assert_int_equal(kernel_symbol(f->kernel, "linux_banner", &va), 0);
 	assert_true(va == IMAGE_VA + BANNER);
 }
@@ -284,7 +284,7 @@ static const char vmcoreinfo_text[] = "OSRELEASE=6.1.0-56-amd64\nBUILD-ID=001122
 static void assert_vmcoreinfo(struct fixture *f)
 {
 	open_kernel(f);
-	assert_true(f->kernel->has_vmcoreinfo);
+	assert_non_null(f->kernel->vmcoreinfo);
 	assert_string_equal(vmcoreinfo_get(f->kernel, "NUMBER(x)"), "7");
 	assert_string_equal(f->kernel->build_id, "00112233");
 	assert_true(f->kernel->kaslr_offset == KASLR);
@@ -328,7 +328,7 @@ static void test_vmcoreinfo_in_memory_garbage(void **state)
 		note_write(f, TEXT_OF_VMCOREINFO, vmcoreinfo_text, sizes[i]);
 		pointer_write(f, VMCOREINFO_NOTE, IMAGE_VA + TEXT_OF_VMCOREINFO);
 		open_kernel(f);
-		assert_false(f->kernel->has_vmcoreinfo);
+		assert_null(f->kernel->vmcoreinfo);
 		kernel_free(f->kernel);
 		f->kernel = NULL;
 	}
@@ -336,7 +336,7 @@ static void test_vmcoreinfo_in_memory_garbage(void **state)
 		pointer_write(f, VMCOREINFO_NOTE, pointers[i]);
 		pointer_write(f, VMCOREINFO_DATA, pointers[i]);
 		open_kernel(f);
-		assert_false(f->kernel->has_vmcoreinfo);
+		assert_null(f->kernel->vmcoreinfo);
 		kernel_free(f->kernel);
 		f->kernel = NULL;
 	}

@@ -27,7 +27,7 @@ enum {
 	LIST = 8, NAME = 24, KALLSYMS = 80, NOTES = 88,
 	CORE = 96, /* module_layout: base, size, text_size; module_memory[7] with mem_layout */
 	INIT = 112,
-	ORC_IP = 208, ORC = 216, NUM_ORCS = 224, BTF_SIZE = 228, BTF_DATA = 232, MODULE_SIZE = 240,
+	ORC_IP = 208, ORC = 216, NUM_ORCS = 224, MODULE_SIZE = 240,
 };
 
 struct fixture {
@@ -92,8 +92,6 @@ static struct types *make_types(bool mem)
 		btf__add_field(btf, "init_layout", layout, INIT * 8, 0);
 	}
 	btf__add_field(btf, "arch", arch, ORC_IP * 8, 0);
-	btf__add_field(btf, "btf_data_size", u32, BTF_SIZE * 8, 0);
-	btf__add_field(btf, "btf_data", u64, BTF_DATA * 8, 0);
 	data = btf__raw_data(btf, &size);
 	assert_non_null(data);
 	assert_true(notes > 0);
@@ -256,8 +254,6 @@ static void test_list(void **state)
 	put64(f, module_va(1) + ORC_IP, 0x1111);
 	put64(f, module_va(1) + ORC, 0x2222);
 	put32(f, module_va(1) + NUM_ORCS, 33);
-	put32(f, module_va(1) + BTF_SIZE, 44);
-	put64(f, module_va(1) + BTF_DATA, 0x5555);
 	put_symbols(f, 1);
 	link_modules(f, order);
 	assert_int_equal(modules_load(&f->kernel), 0);
@@ -271,8 +267,6 @@ static void test_list(void **state)
 	assert_int_equal(f->kernel.modules[1].orc_ip, 0x1111);
 	assert_int_equal(f->kernel.modules[1].orc, 0x2222);
 	assert_int_equal(f->kernel.modules[1].n_orc, 33);
-	assert_int_equal(f->kernel.modules[1].btf_size, 44);
-	assert_int_equal(f->kernel.modules[1].btf, 0x5555);
 
 	assert_true(kernel_is_text(&f->kernel, core_va(1)));
 	assert_true(kernel_is_text(&f->kernel, core_va(1) + 0xfff));
