@@ -478,8 +478,6 @@ static void event_time(struct console_log *log, uint64_t time_us)
 	    time_us - event->last_us > EVENT_GAP_US)
 		log_event_cut(log, true);
 	log->event->last_us = time_us;
-	if (log->event->first_us == SNAPSHOT_NO_TIME)
-		log->event->first_us = time_us;
 }
 
 /* Those that make an event of their own; an oops or a panic may be its cause or its end. */
@@ -603,6 +601,64 @@ static bool tainted_line(struct console_log *log, const char *p, const char *end
 	return true;
 }
 
+/*
+ * kernel/workqueue.c show_pwq(): "pwq 6: cpus=3 node=0 flags=0x0 nice=0 active=2/256 refcnt=3", then
+ * "in-flight: 14164:refill_work [mod], 29532(RESCUER):other_work" for those of its pool.
+ */
+static bool pool_line(struct log_stream *s, const char *p, const char *end)
+{
+	uint32_t pool, cpu;
+
+	if (!line_eat(&p, end, "pwq ") || !line_u32(&p, end, &pool) || !line_eat(&p, end, ": cpus="))
+		return false;
+	s->pool_cpu = SNAPSHOT_NONE;
+	/* A range of CPUs: an unbound pool, whose workers may be anywhere. */
+	if (line_u32(&p, end, &cpu) && (p == end || *p == ' '))
+		s->pool_cpu = cpu;
+	return true;
+}
+
+static bool works_line(struct console_log *log, struct log_stream *s, const char *p,
+		       const char *end)
+{
+	struct log_event *event = log->event;
+
+	if (!line_eat(&p, end, "in-flight:"))
+		return false;
+	event->busy_workqueues = true;
+	while (s->pool_cpu != SNAPSHOT_NONE && event->n_works < LOG_REPORTS_MAX) {
+		struct log_work *work;
+		const char *stop;
+		uint32_t pid;
+
+		line_blanks(&p, end);
+		if (!line_u32(&p, end, &pid))
+			break;
+		line_eat(&p, end, "(RESCUER)");
+		if (!line_eat(&p, end, ":"))
+			break;
+		for (stop = p; stop < end && *stop != ' ' && *stop != ','; stop++)
+			;
+		work = ARENA_APPEND(&event->snapshot.arena, event->works, event->n_works);
+		if (!work) {
+			log->failed = true;
+			return true;
+		}
+		*work = (struct log_work){ .cpu = s->pool_cpu, .pid = pid,
+					   .function = log_name(log, p, stop) };
+		p = stop;
+		if (end - p > 2 && p[0] == ' ' && p[1] == '[') {
+			stop = memchr(p, ']', (size_t)(end - p));
+			if (stop)
+				work->module = log_name(log, p + 2, stop);
+		}
+		p = memchr(p, ',', (size_t)(end - p));
+		if (!p++)
+			break;
+	}
+	return true;
+}
+
 static bool is_end(const char *p, const char *end)
 {
 	return line_eat(&p, end, "---[ end ") || line_eat(&p, end, "====") ||
@@ -667,6 +723,14 @@ bool log_header_line(struct console_log *log, struct log_stream *s, const struct
 		break;
 	case 'r':
 		if (rcu_starved_line(log, p, end))
+			return true;
+		break;
+	case 'p':
+		if (pool_line(s, p, end))
+			return true;
+		break;
+	case 'i':
+		if (works_line(log, s, p, end))
 			return true;
 		break;
 	}

@@ -140,7 +140,7 @@ static struct log_event *event_new(void)
 		return NULL;
 	snapshot_init(&event->snapshot);
 	text_names_init(&event->names, &event->snapshot.arena);
-	event->last_us = event->first_us = event->end_us = SNAPSHOT_NO_TIME;
+	event->last_us = event->end_us = SNAPSHOT_NO_TIME;
 	event->starved_cpu = SNAPSHOT_NONE;
 	event->snapshot.kind = SOURCE_CONSOLE_LOG;
 	return event;
@@ -186,7 +186,7 @@ struct log_stream *log_stream_get(struct console_log *log, const struct text_lin
 	log_section_begin(victim, SECTION_NONE, SNAPSHOT_NONE, SNAPSHOT_NONE, NULL);
 	victim->key = key;
 	victim->used = log->n_lines;
-	victim->report = victim->deadlock = victim->nmi_cpu = victim->owner = SNAPSHOT_NONE;
+	victim->report = victim->deadlock = victim->nmi_cpu = victim->pool_cpu = SNAPSHOT_NONE;
 	victim->report_age = 0;
 	victim->expect = EXPECT_NONE;
 	return victim;
@@ -208,60 +208,56 @@ static bool event_is_empty(const struct log_event *event)
 	return event->snapshot.n_reports == 0 && event->n_cpus == 0 && event->n_tasks == 0;
 }
 
+static const char *name_again(struct console_log *log, const char *name)
+{
+	return name ? log_name(log, name, name + strlen(name)) : NULL;
+}
+
+/* @old is of an event whose memory goes with it: a copy in the new event's. */
+static int oops_copy(struct console_log *log, const struct log_task *old, struct log_task *task)
+{
+	struct arena *arena = &log->event->snapshot.arena;
+
+	task->oops = true;
+	task->oops_cpu = old->oops_cpu;
+	task->state = TASK_STATE_DEAD;
+	task->stack = old->stack;
+	task->stack.cap = old->stack.n;
+	task->stack.frames = arena_calloc(arena, old->stack.n + 1, sizeof(struct frame));
+	task->stack.regs = arena_calloc(arena, LOG_REGS_MAX, sizeof(struct regs));
+	task->words = arena_calloc(arena, old->n_words + 1, sizeof(*task->words));
+	if (!task->stack.frames || !task->stack.regs || !task->words)
+		return -ENOMEM;
+	task->n_words = old->n_words;
+	if (old->n_words)
+		memcpy(task->words, old->words, old->n_words * sizeof(*task->words));
+	if (old->stack.regs)
+		memcpy(task->stack.regs, old->stack.regs, LOG_REGS_MAX * sizeof(struct regs));
+	for (uint32_t i = 0; i < old->stack.n; i++) {
+		struct frame *frame = &task->stack.frames[i];
+
+		*frame = old->stack.frames[i];
+		frame->function = name_again(log, frame->function);
+		frame->module = name_again(log, frame->module);
+		frame->file = NULL;
+		if (frame->regs)
+			frame->regs = task->stack.regs + (frame->regs - old->stack.regs);
+	}
+	return 0;
+}
+
 /* An oops of the same boot may be why something locks up long after: its task is taken along. */
 static void oopses_keep(struct console_log *log, const struct log_event *from)
 {
 	for (uint32_t i = 0; i < from->n_tasks && !log->failed; i++) {
 		const struct log_task *old = &from->tasks[i];
-		struct log_stream *s;
 		struct log_task *task;
 
 		if (!old->oops)
 			continue;
-		s = calloc(1, sizeof(*s));
-		if (!s) {
+		task = log_task_get(log, old->pid, name_again(log, old->comm));
+		if (!task || oops_copy(log, old, task) < 0)
 			log->failed = true;
-			return;
-		}
-		log_section_begin(s, SECTION_NONE, SNAPSHOT_NONE, SNAPSHOT_NONE, NULL);
-		task = log_task_get(log, old->pid, old->comm ? log_name(log, old->comm,
-							old->comm + strlen(old->comm)) : NULL);
-		if (task) {
-			struct arena *arena = &log->event->snapshot.arena;
-
-			task->oops = true;
-			task->oops_cpu = old->oops_cpu;
-			task->state = TASK_STATE_DEAD;
-			task->stack = old->stack;
-			task->stack.frames = arena_calloc(arena, old->stack.n + 1, sizeof(struct frame));
-			task->stack.regs = arena_calloc(arena, LOG_REGS_MAX, sizeof(struct regs));
-			task->words = arena_calloc(arena, old->n_words + 1, sizeof(*task->words));
-			if (!task->stack.frames || !task->stack.regs || !task->words) {
-				log->failed = true;
-				free(s);
-				return;
-			}
-			task->stack.cap = old->stack.n;
-			task->n_words = old->n_words;
-			if (old->n_words)
-				memcpy(task->words, old->words, old->n_words * sizeof(*task->words));
-			if (old->stack.regs)
-				memcpy(task->stack.regs, old->stack.regs,
-				       LOG_REGS_MAX * sizeof(struct regs));
-			for (uint32_t k = 0; k < old->stack.n; k++) {
-				struct frame *f = &task->stack.frames[k];
-
-				*f = old->stack.frames[k];
-				f->function = f->function ? log_name(log, f->function, f->function +
-									strlen(f->function)) : NULL;
-				f->module = f->module ? log_name(log, f->module, f->module +
-								     strlen(f->module)) : NULL;
-				f->file = NULL;
-				if (f->regs)
-					f->regs = task->stack.regs + (f->regs - old->stack.regs);
-			}
-		}
-		free(s);
 	}
 }
 
@@ -311,9 +307,8 @@ static void line_take(struct console_log *log, const char *p, const char *end)
 	if (!s)
 		return;
 	s->report_age++;
-	if (line.p == line.end) {
+	if (line.p == line.end)
 		return;
-	}
 	if (log_report_line(log, &s, &line))
 		return;
 	if (log_stack_line(log, s, &line) || log_lock_line(log, s, &line))

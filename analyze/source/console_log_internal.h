@@ -34,7 +34,7 @@ struct log_cpu {
 	struct log_stack stack;
 	bool idle;	/* "skipped: idling at" */
 	bool panic;
-	bool reporter;	/* its stack shows the report being made */
+	bool listed;	/* its stack is only what the list of busy workqueues says */
 };
 
 /* One line of lockdep's "locks held by". */
@@ -95,6 +95,12 @@ struct log_deadlock {
 	struct log_link irq; /* inconsistent state: who takes it in an interrupt */
 };
 
+/* A work item that a worker of one CPU's pool is in, by the list of busy workqueues. */
+struct log_work {
+	uint32_t cpu, pid;
+	const char *function, *module;
+};
+
 enum log_section {
 	SECTION_NONE,
 	SECTION_CPU,	/* a stack of ->cpu, ->pid */
@@ -124,7 +130,6 @@ struct log_stream {
 	struct text_regs_line regs_line;
 	enum text_arch arch;
 	bool interrupted;	 /* the next frame is where an interrupt struck */
-	bool maybe_interrupted;	 /* … if what stands before it is an interrupt's entry */
 	bool in_irq, in_nmi;
 	bool ended;		 /* user mode reached: what follows is no stack */
 	bool user;
@@ -138,7 +143,7 @@ struct log_stream {
 	uint32_t report_age;	 /* lines since */
 	uint32_t deadlock;	 /* index of the lockdep report that is being printed, NONE */
 	uint32_t link;
-	uint32_t owner;		 /* index of the owner line that the next lines complete */
+	uint32_t pool_cpu;	 /* whose pool the list of busy workqueues is at; NONE */
 	struct log_held held[LOG_HELD_MAX];
 	uint32_t n_held;
 };
@@ -162,11 +167,12 @@ struct log_event {
 	uint32_t starved_cpu;	/* where it last ran, SNAPSHOT_NONE */
 	bool all_cpus;		/* backtraces of all CPUs were asked for */
 	bool busy_workqueues;
+	struct log_work *works;
+	uint32_t n_works;
 	enum text_arch arch;
 	bool has_panic;
-	bool cut;		/* the text begins or ends inside a report */
 	bool dropped;		/* a limit was reached */
-	uint64_t first_us, end_us;
+	uint64_t end_us;	/* time of the last line */
 };
 
 struct console_log {
@@ -177,7 +183,6 @@ struct console_log {
 	uint32_t n_streams;
 	char *carry;		/* a line whose end is not there yet */
 	size_t n_carry;
-	bool overlong;		/* the rest of the line is dropped */
 	char *scratch;
 	uint64_t n_lines;
 	uint64_t n_kernel;	/* lines that only a kernel writes */

@@ -80,6 +80,44 @@ static void cpus_from_tasks(struct console_log *log, struct log_event *event)
 	}
 }
 
+/*
+ * A CPU's pool only stalls while a worker of it runs and does not sleep: where one alone is in a work
+ * item, it is that one, and it is on that CPU.
+ */
+static int cpus_from_works(struct console_log *log, struct log_event *event)
+{
+	for (uint32_t i = 0; i < event->snapshot.n_reports; i++) {
+		const struct report *report = &event->snapshot.reports[i];
+		const struct log_work *found = NULL;
+		struct frame *frame;
+		struct log_cpu *cpu;
+		uint32_t n = 0;
+
+		if (report->kind != REPORT_WORKQUEUE_LOCKUP || report->cpu == SNAPSHOT_NONE)
+			continue;
+		for (uint32_t k = 0; k < event->n_works; k++)
+			if (event->works[k].cpu == report->cpu &&
+			    !(found && found->pid == event->works[k].pid)) {
+				found = &event->works[k];
+				n++;
+			}
+		cpu = n == 1 ? log_cpu_get(log, report->cpu) : NULL;
+		if (!cpu || cpu->stack.shown)
+			continue;
+		frame = arena_alloc(&event->snapshot.arena, sizeof(*frame));
+		if (!frame)
+			return -ENOMEM;
+		*frame = (struct frame){ .function = found->function, .module = found->module,
+					 .offset = SNAPSHOT_NONE, .reliable = true };
+		cpu->pid = found->pid;
+		cpu->comm = "kworker";
+		cpu->stack = (struct log_stack){ .frames = frame, .n = 1, .cap = 1, .shown = true,
+						 .irqs_off = -1 };
+		cpu->listed = true;
+	}
+	return 0;
+}
+
 static bool is_idle_task(uint32_t pid, const char *comm)
 {
 	return pid == 0 && comm && (strncmp(comm, "swapper", 7) == 0 || strncmp(comm, "idle", 4) == 0);
@@ -106,6 +144,8 @@ static int cpus_fill(struct log_event *event)
 				     .last_tick_ns = SNAPSHOT_NO_TIME,
 				     .nr_running = SNAPSHOT_NONE };
 		cpu->stack = stack_of(&from->stack);
+		if (from->listed)
+			cpu->stack.stopped = "the log names only the work that it is in";
 		cpu->has_stack = from->stack.shown;
 		cpu->user = from->stack.user && !from->stack.n;
 		cpu->idle = from->idle || is_idle_task(from->pid, from->comm);
@@ -278,10 +318,12 @@ int log_event_snapshot(struct console_log *log, struct log_event *event)
 
 	log->event = event;
 	cpus_from_tasks(log, event);
+	r = cpus_from_works(log, event);
 	log->event = current;
 	if (log->failed)
 		return -ENOMEM;
-	r = cpus_fill(event);
+	if (r == 0)
+		r = cpus_fill(event);
 	if (r == 0)
 		r = tasks_fill(event);
 	if (r < 0)

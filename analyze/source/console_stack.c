@@ -20,7 +20,7 @@ void log_section_begin(struct log_stream *s, enum log_section section, uint32_t 
 	s->state = TASK_STATE_UNKNOWN;
 	s->n = s->n_regs = s->n_words = s->n_held = 0;
 	s->regs_line = (struct text_regs_line){ 0 };
-	s->interrupted = s->maybe_interrupted = s->in_irq = s->in_nmi = false;
+	s->interrupted = s->in_irq = s->in_nmi = false;
 	s->ended = s->user = s->shown = s->oops = s->panic = s->raw = false;
 }
 
@@ -88,7 +88,7 @@ static void frame_add(struct console_log *log, struct log_stream *s, const struc
 	/* '?' frames right behind are left over from before. */
 	if (new_context && frame->reliable) {
 		frame->interrupted = true;
-		s->interrupted = s->maybe_interrupted = false;
+		s->interrupted = false;
 	}
 }
 
@@ -126,7 +126,7 @@ static void place_add(struct console_log *log, struct log_stream *s)
 		return;
 	frame->reliable = true;
 	frame->interrupted = true;
-	s->in_irq = s->in_nmi = s->interrupted = s->maybe_interrupted = false;
+	s->in_irq = s->in_nmi = s->interrupted = false;
 	frame->context = CONTEXT_TASK;
 	if (s->n_regs && s->n_regs <= LOG_REGS_MAX)
 		s->regs_of[s->n - 1] = (uint8_t)s->n_regs;

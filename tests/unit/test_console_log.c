@@ -702,6 +702,44 @@ static void test_csd(void **state)
 	done(&t);
 }
 
+/* The one work item in flight on the stalled CPU's own pool; two of them are one too many. */
+static void test_workqueue(void **state)
+{
+	static const char one[] =
+		"BUG: workqueue lockup - pool cpus=3 node=0 flags=0x0 nice=0 stuck for 34s!\n"
+		"Showing busy workqueues and worker pools:\n"
+		"workqueue events: flags=0x0\n"
+		"  pwq 6: cpus=3 node=0 flags=0x0 nice=0 active=2/256 refcnt=3\n"
+		"    in-flight: 1234:ring_refill [ring]\n"
+		"    pending: vmstat_update\n"
+		"workqueue events_unbound: flags=0x2\n"
+		"  pwq 16: cpus=0-7 flags=0x4 nice=0 active=1/512 refcnt=2\n"
+		"    in-flight: 77:flush_to_disk\n"
+		"pool 6: cpus=3 node=0 flags=0x0 nice=0 hung=34s workers=3 idle: 55 66\n";
+	static const char two[] =
+		"BUG: workqueue lockup - pool cpus=3 node=0 flags=0x0 nice=0 stuck for 34s!\n"
+		"Showing busy workqueues and worker pools:\n"
+		"workqueue events: flags=0x0\n"
+		"  pwq 6: cpus=3 node=0 flags=0x0 nice=0 active=2/256 refcnt=3\n"
+		"    in-flight: 1234:ring_refill [ring], 1235:ring_drain [ring]\n";
+	struct result t;
+
+	take(one, sizeof(one) - 1, sizeof(one), &t);
+	assert_int_equal(t.r, 0);
+	assert_string_equal(event_name(t.verdict->event), "workqueue-lockup");
+	assert_true(t.verdict->has_holder);
+	assert_int_equal(t.verdict->holder.cpu, 3);
+	assert_int_equal(t.verdict->holder.pid, 1234);
+	assert_string_equal(t.verdict->holder.function, "ring_refill");
+	assert_string_equal(t.verdict->holder.module, "ring");
+	done(&t);
+	take(two, sizeof(two) - 1, sizeof(two), &t);
+	assert_int_equal(t.r, 0);
+	assert_string_equal(event_name(t.verdict->event), "workqueue-lockup");
+	assert_false(t.verdict->has_holder);
+	done(&t);
+}
+
 /* What the log does not show is said, with what would show it. */
 static void test_unknowns(void **state)
 {
@@ -791,7 +829,7 @@ int main(void)
 		cmocka_unit_test(test_arm64),	     cmocka_unit_test(test_task_headers),
 		cmocka_unit_test(test_events),	     cmocka_unit_test(test_lost_holder),
 		cmocka_unit_test(test_starved),	     cmocka_unit_test(test_csd),
-		cmocka_unit_test(test_unknowns),     cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_workqueue),    cmocka_unit_test(test_unknowns),     cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_cut),	     cmocka_unit_test(test_junk),
 	};
 
