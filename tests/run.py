@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs test suites and adds up what they say.
 
-    tests/run.py [unit] [asan] [fuzz] [vm]        all of them without arguments
+    tests/run.py [unit] [asan] [fuzz] [vm] [cli]       all of them without arguments
 
 unit: the cmocka programs. asan: the same under ASan and UBSan. fuzz: replay of each fuzz target's
-corpus, also sanitized. vm: real kernels, real lockups, real dumps (tests/vm/vmcheck.py).
+corpus, also sanitized. vm: real kernels, real lockups, real dumps (tests/vm/vmcheck.py). cli: the
+program, sanitized, with wrong use and damaged dumps, among them those that vm has just made.
 Each suite that is not a set of cmocka programs ends in a line 'N passed, N failed, N skipped'.
 The last line printed here is their sum. A suite that says nothing is a failure.
 """
@@ -93,6 +94,8 @@ SUITES = {
              lambda: suite_cmocka("build-asan", "SANITIZE=1")),
     "fuzz": ("fuzz corpora, sanitized", lambda: suite_command(sys.executable, "tests/fuzz/replay.py")),
     "vm": ("real kernels in VMs", lambda: suite_command(sys.executable, "tests/vm/vmcheck.py")),
+    "cli": ("the program with wrong use and damaged dumps, sanitized",
+            lambda: suite_command(sys.executable, "tests/cli/test_cli.py")),
 }
 
 
