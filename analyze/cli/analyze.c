@@ -186,14 +186,11 @@ static int source_is_dump(struct msgs *msgs, const char *path)
 		{ "\177ELF", 4 },
 		{ "KDUMP   ", 8 },
 		{ "DISKDUMP", 8 },
-		{ "makedumpfile", 12 },
+		{ "makedumpfile", 13 },
 		/* Not read, but dump_open() can tell what they are. */
 		{ "QEVM", 4 },
 		{ "PAGEDU64", 8 },
 		{ "EMiL", 4 },
-		{ "\037\213", 2 },
-		{ "\3757zXZ", 5 },
-		{ "\050\265\057\375", 4 },
 		{ "BZh", 3 },
 	};
 	struct stat st;

@@ -233,6 +233,14 @@ static int input_gather(struct input *input, char **buf, size_t *n, size_t max)
 	return 0;
 }
 
+/* What a file is that was compressed as a whole, or comes from a pipe, once it is a stream. */
+static bool is_dump(const char *p, size_t n)
+{
+	return (n >= 4 && memcmp(p, "\177ELF", 4) == 0) ||
+	       (n >= 8 && memcmp(p, "KDUMP   ", 8) == 0) ||
+	       (n >= 13 && memcmp(p, "makedumpfile", 13) == 0);
+}
+
 /* Machine code, images and UTF-16 are full of NUL bytes; a log may have a few from a crash. */
 static bool is_binary(const char *p, size_t n)
 {
@@ -300,6 +308,10 @@ int text_snapshots(struct msgs *msgs, const char *path, struct snapshot **ret_sn
 	if (r == 0 && n == 0) {
 		msgs_add(msgs, "%s: empty", input.path);
 		r = -EINVAL;
+	} else if (r == 0 && is_dump(head, n)) {
+		msgs_add(msgs, "%s: a dump, but as a stream; decompress or save it to a file first",
+			 input.path);
+		r = -ENOTSUP;
 	} else if (r == 0 && is_binary(head, n)) {
 		msgs_add(msgs, "%s: neither a dump nor a text", input.path);
 		r = -EINVAL;
