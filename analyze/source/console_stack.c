@@ -63,7 +63,7 @@ static bool is_interrupt_entry(const char *function)
 	    strcmp(function, "asm_common_interrupt") == 0)
 		return true;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (function_same(function, names[i]))
+		if (*function == *names[i] && function_same(function, names[i]))
 			return true;
 	return false;
 }
@@ -319,11 +319,12 @@ static bool is_reporter(const char *function, bool after)
 		"__lock_acquire", "lock_acquire", "__spin_lock_debug",
 	};
 
-	for (size_t i = 0; i < sizeof(first) / sizeof(*first); i++)
-		if (function_same(function, first[i]))
+	/* Most names end at their first letter. */
+	for (size_t i = 0; function && i < sizeof(first) / sizeof(*first); i++)
+		if (*function == *first[i] && function_same(function, first[i]))
 			return true;
-	for (size_t i = 0; after && i < sizeof(then) / sizeof(*then); i++)
-		if (function_same(function, then[i]))
+	for (size_t i = 0; function && after && i < sizeof(then) / sizeof(*then); i++)
+		if (*function == *then[i] && function_same(function, then[i]))
 			return true;
 	return false;
 }
@@ -368,8 +369,9 @@ static void frames_contexts(struct log_stream *s)
 	for (uint32_t i = s->n; i > 0; i--) {
 		struct frame *frame = &s->frames[i - 1];
 
-		if (!function_same(frame->function, "__do_softirq") &&
-		    !function_same(frame->function, "handle_softirqs"))
+		if (!frame->function || (*frame->function != '_' && *frame->function != 'h') ||
+		    (!function_same(frame->function, "__do_softirq") &&
+		     !function_same(frame->function, "handle_softirqs")))
 			continue;
 		for (uint32_t k = i; k > 0 && !(k < i && s->frames[k].interrupted); k--)
 			if (s->frames[k - 1].context != CONTEXT_NMI)
