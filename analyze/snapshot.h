@@ -66,6 +66,8 @@ struct frame {
 struct held_call {
 	uint64_t address;     /* return address of the call */
 	const char *target;   /* "_raw_spin_lock_bh" */
+	const char *via;      /* the function called here that took it and came back with it; NULL:
+			       * it was taken here */
 	uint64_t lock;	      /* address of the lock it took, 0 unknown */
 	bool always;	      /* on every way here; false: only on some */
 };

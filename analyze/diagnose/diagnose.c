@@ -138,7 +138,8 @@ static struct party holder_party(const struct diagnosis *d, const struct group *
 	if (frame != SNAPSHOT_NONE)
 		party_set_frame(&party, stack, frame);
 	if (c->section != SNAPSHOT_NONE)
-		party.acquired_in = stack->frames[c->section].function;
+		party.acquired_in = c->site && c->site->via ? c->site->via :
+							      stack->frames[c->section].function;
 	else if (group->lock < d->snapshot->n_locks)
 		party.acquired_in = d->snapshot->locks[group->lock].owner_function;
 	if (group->lock < d->snapshot->n_locks)

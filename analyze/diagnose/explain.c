@@ -150,6 +150,14 @@ static unsigned int explain_inferred(struct arena *arena, const struct candidate
 	return n;
 }
 
+/* "_raw_spin_lock_bh", "lock_it (it calls _raw_spin_lock_bh, and returns with the lock held)" */
+static const char *site_text(struct arena *arena, const struct held_call *site)
+{
+	return site->via ? arena_printf(arena, "%s (it calls %s, and returns with the lock held)",
+					site->via, site->target) :
+			   site->target;
+}
+
 int explain_holder(const struct snapshot *snapshot, const struct group *group,
 		   struct verdict *verdict)
 {
@@ -179,8 +187,7 @@ int explain_holder(const struct snapshot *snapshot, const struct group *group,
 		say[n++] = arena_printf(arena,
 					"%s is in %s, whose code called %s with this very "
 					"lock (%" PRIx64 ") on the way here and has not released it.",
-					who, where, c->site->target,
-					c->site->lock);
+					who, where, site_text(arena, c->site), c->site->lock);
 	else if ((c->proof & PROOF_PAST_CALL) && section)
 		say[n++] = arena_printf(arena,
 					"%s is in %s, the function that the waiters wait in, "
@@ -192,7 +199,7 @@ int explain_holder(const struct snapshot *snapshot, const struct group *group,
 		say[n++] = arena_printf(arena,
 					"%s is in %s, whose code calls %s before this point "
 					"and releases it only after.",
-					who, where, c->site->target);
+					who, where, site_text(arena, c->site));
 	else if ((c->proof & PROOF_SECTION) && section)
 		say[n++] = arena_printf(arena,
 					"%s is in %s, which the scheduler calls with its CPU's run "

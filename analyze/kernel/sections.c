@@ -1,82 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * For each instruction of a function two sets of lock calls are kept: those that may be held when
- * control comes to it, and those that are held on every way to it. A call of an acquire function
- * adds itself, a release takes away the calls it undoes: those with the same argument (register and
- * displacement, or address), or all of its kind where arguments cannot be compared. Iterated until
- * nothing changes. Kernels without preemption (Debian until 5.16) inline the unlocks of spinlocks
- * and rwlocks: a zero byte or an atomic subtraction, seen as well.
+ * Functions are read once: decoded (code.c), their values followed (code_values.c), then their lock
+ * state (lock_flow.c). A call of a function that returns with a lock held, or releases one of its
+ * caller's (lock_sock(), task_rq_lock(), pte_offset_map_lock()), counts as a lock call with the lock
+ * that the arguments name: callees with lock calls of their own are read as well, a few levels deep.
  *
- * Not followed: indirect jumps, jumps out of the function (.cold parts) and back. An address that
- * no followed way reaches is "not read", never "no lock held".
+ * Not followed: indirect calls and jumps. An address that no followed way reaches is "not read",
+ * never "no lock held".
  */
 #include "kernel/sections.h"
 
-#include <capstone/capstone.h>
 #include <errno.h>
 #include <stdlib.h>
 
-#include "diagnose/primitives.h"
+#include "kernel/lock_flow.h"
 
 #define MAX_FUNCTION 65536
-#define MAX_SITES 64 /* bits of a mask; a function with more lock calls is left unread */
-#define MAX_PASSES 32
-#define N_BUCKETS 256
+#define MAX_HELPER 4096 /* bytes of a function that is read for what it leaves its caller with */
+#define MAX_WRAPPER 256 /* … and that may be one only by what it calls */
+#define MAX_DEPTH 8
+#define MAX_CLEAR 512 /* bytes of a function that is looked at for whom it calls */
+#define MAX_CLEAR_DEPTH 2
+#define MAX_HELPERS 4000 /* read in all: time is bounded, CPUs' stacks come first */
+#define MAX_CALLERS 6 /* frames out for the value of an argument */
+#define N_BUCKETS 1024
 
 struct target {
 	uint64_t address;
-	const char *name;
-	struct primitive what;
+	struct lock_effect effect; /* its lock is the first argument */
 };
-
-/* What a lock call's argument is, as far as it can be compared within the function. */
-struct operand {
-	enum { OPERAND_UNKNOWN, OPERAND_REGISTER, OPERAND_LOADED, OPERAND_ADDRESS } kind;
-	unsigned int reg; /* capstone's */
-	int64_t value;	  /* displacement or address */
-};
-
-struct site {
-	uint32_t insn;	  /* index of the call */
-	const struct target *target;
-	struct operand operand;
-};
-
-enum inlined {
-	INLINED_NONE,
-	INLINED_BYTE,	/* a zero byte stored: spin_unlock(), write_unlock(), or none of them */
-	INLINED_SPIN,	/* the same in the place of a paravirt call: spin_unlock() for certain */
-	INLINED_READER, /* an atomic subtraction of one reader: read_unlock() */
-};
-
-struct insn {
-	uint32_t offset;
-	uint8_t size;
-	int8_t site;	  /* index of the lock call here, -1 none */
-	bool falls;	  /* control may go on to the next instruction */
-	int32_t jump;	  /* index of the instruction jumped to, -1 none */
-	uint8_t writes;	  /* callee-saved registers that it changes, bits by base_registers[] */
-	uint8_t drops;	  /* enum inlined: an unlock compiled into the function, perhaps */
-	struct operand dropped; /* of that lock */
-	uint64_t may, must; /* sites held when control comes here */
-	uint64_t stale;	    /* sites whose operand's register has been changed since, on some way */
-	bool reached;
-};
-
-/* Registers that live through calls: what locks are reached by. In the order of KEPT_REGS. */
-static const unsigned int base_registers[] = {
-	X86_REG_RBX, X86_REG_RBP, X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15,
-};
-
-#define N_BASE (sizeof(base_registers) / sizeof(*base_registers))
 
 struct function {
 	uint64_t start, size;
-	bool read;	  /* false: its code could not be read or followed */
-	struct insn *insns;
-	uint32_t n_insns;
-	struct site sites[MAX_SITES];
-	uint32_t n_sites;
+	enum { UNREAD, OWN_CALLS, ALL_CALLS } progress;
+	unsigned int depth; /* how many calls away from a frame's function it was met */
+	bool read;    /* false: its code could not be read or followed */
+	bool reading; /* now: it calls itself */
+	bool locks;   /* it calls lock functions itself */
+	bool decoded; /* @code and @flow.values are there */
+	enum { CLEAR_UNKNOWN, CLEAR, NOT_CLEAR } clear;
+	struct code code;
+	struct lock_flow flow; /* ->states NULL: it has nothing to do with locks */
 	struct function *next;
 };
 
@@ -85,22 +49,24 @@ struct sections {
 	struct arena arena;
 	struct target *targets; /* sorted by address */
 	size_t n_targets;
+	uint64_t *never_return; /* sorted */
+	size_t n_never_return;
+	bool unlocks_inlined;	/* spin_unlock() has no function on this kernel */
+	uint32_t helpers_left;
 	csh capstone;
 	struct function *buckets[N_BUCKETS];
 };
 
-static int target_compare(const void *a, const void *b)
+static int address_compare(const void *a, const void *b)
 {
-	const struct target *x = a, *y = b;
+	const uint64_t *x = a, *y = b; /* struct target begins with its address, too */
 
-	return x->address < y->address ? -1 : x->address > y->address;
+	return *x < *y ? -1 : *x > *y;
 }
 
 static const struct target *target_find(const struct sections *s, uint64_t address)
 {
-	struct target key = { .address = address };
-
-	return bsearch(&key, s->targets, s->n_targets, sizeof(key), target_compare);
+	return bsearch(&address, s->targets, s->n_targets, sizeof(*s->targets), address_compare);
 }
 
 /* In a KVM or Xen guest the paravirt call of an inlined unlock is a direct call of one of these. */
@@ -109,44 +75,74 @@ static const char *const paravirt_unlocks[] = {
 	"__raw_callee_save___native_queued_spin_unlock",
 };
 
+static const char *const noreturn_functions[] = {
+	"panic", "__stack_chk_fail", "do_exit", "make_task_dead", "rewind_stack_and_make_dead",
+	"kthread_exit", "kthread_complete_and_exit", "nmi_panic_self_stop", "die", "oops_end",
+	"do_group_exit", "do_task_dead", "__reiserfs_panic", "ex_handler_msr_mce",
+};
+
 #define N_PARAVIRT (sizeof(paravirt_unlocks) / sizeof(*paravirt_unlocks))
+#define N_NORETURN (sizeof(noreturn_functions) / sizeof(*noreturn_functions))
+
+/* The compiled-in unlocks, as what they are called in the sources. */
+static const struct lock_effect inlined_spin = {
+	.name = "queued_spin_unlock", .sure = true,
+	.what = { LOCK_SPINLOCK, PRIMITIVE_RELEASE, -1, false },
+};
+static const struct lock_effect inlined_writer = {
+	.name = "queued_write_unlock", .sure = true,
+	.what = { LOCK_RWLOCK, PRIMITIVE_RELEASE, 1, false },
+};
+static const struct lock_effect inlined_reader = {
+	.name = "queued_read_unlock", .sure = true,
+	.what = { LOCK_RWLOCK, PRIMITIVE_RELEASE, 0, false },
+};
+
+static void target_add(struct sections *s, const char *symbol, const char *name,
+		       const struct primitive *what)
+{
+	struct target *t = &s->targets[s->n_targets];
+
+	if (kernel_symbol(s->kernel, symbol, &t->address) < 0)
+		return;
+	t->effect = (struct lock_effect){ .name = name, .what = *what, .has_path = true,
+					  .sure = true, .path = { .reg = CODE_RDI } };
+	s->n_targets++;
+}
 
 int sections_new(struct kernel *kernel, struct sections **ret)
 {
 	struct sections *s = calloc(1, sizeof(*s));
 	const char *const *names;
 	size_t n = primitive_lock_calls(&names);
+	struct primitive what;
+	uint64_t address;
 
 	if (!s)
 		return -ENOMEM;
 	s->kernel = kernel;
+	s->helpers_left = MAX_HELPERS;
 	arena_init(&s->arena);
 	s->targets = arena_calloc(&s->arena, n + N_PARAVIRT, sizeof(*s->targets));
-	if (!s->targets || cs_open(CS_ARCH_X86, CS_MODE_64, &s->capstone) != CS_ERR_OK) {
+	s->never_return = arena_calloc(&s->arena, N_NORETURN, sizeof(*s->never_return));
+	if (!s->targets || !s->never_return ||
+	    cs_open(CS_ARCH_X86, CS_MODE_64, &s->capstone) != CS_ERR_OK) {
 		arena_done(&s->arena);
 		free(s);
 		return -ENOMEM;
 	}
 	cs_option(s->capstone, CS_OPT_DETAIL, CS_OPT_ON);
-	for (size_t i = 0; i < n; i++) {
-		struct target *t = &s->targets[s->n_targets];
-
-		if (kernel_symbol(kernel, names[i], &t->address) < 0 ||
-		    !primitive_find(names[i], &t->what))
-			continue;
-		t->name = names[i];
-		s->n_targets++;
-	}
-	for (size_t i = 0; i < N_PARAVIRT; i++) {
-		struct target *t = &s->targets[s->n_targets];
-
-		if (kernel_symbol(kernel, paravirt_unlocks[i], &t->address) < 0)
-			continue;
-		t->name = "queued_spin_unlock";
-		t->what = (struct primitive){ LOCK_SPINLOCK, PRIMITIVE_RELEASE, -1, false };
-		s->n_targets++;
-	}
-	qsort(s->targets, s->n_targets, sizeof(*s->targets), target_compare);
+	for (size_t i = 0; i < n; i++)
+		if (primitive_find(names[i], &what))
+			target_add(s, names[i], names[i], &what);
+	for (size_t i = 0; i < N_PARAVIRT; i++)
+		target_add(s, paravirt_unlocks[i], inlined_spin.name, &inlined_spin.what);
+	for (size_t i = 0; i < N_NORETURN; i++)
+		if (kernel_symbol(kernel, noreturn_functions[i], &address) == 0)
+			s->never_return[s->n_never_return++] = address;
+	s->unlocks_inlined = kernel_symbol(kernel, "_raw_spin_unlock", &address) < 0;
+	qsort(s->targets, s->n_targets, sizeof(*s->targets), address_compare);
+	qsort(s->never_return, s->n_never_return, sizeof(*s->never_return), address_compare);
 	*ret = s;
 	return 0;
 }
@@ -160,430 +156,239 @@ void sections_free(struct sections *s)
 	free(s);
 }
 
-/* --- reading one function --- */
-
-static struct operand operand_of(const cs_x86_op *op, uint64_t next)
-{
-	struct operand o = { OPERAND_UNKNOWN, 0, 0 };
-
-	if (op->type == X86_OP_IMM) {
-		o.kind = OPERAND_ADDRESS;
-		o.value = op->imm;
-	} else if (op->type == X86_OP_REG) {
-		o.kind = OPERAND_REGISTER;
-		o.reg = op->reg;
-	} else if (op->type == X86_OP_MEM && op->mem.index == X86_REG_INVALID &&
-		   op->mem.segment == X86_REG_INVALID) {
-		if (op->mem.base == X86_REG_RIP) {
-			o.kind = OPERAND_ADDRESS;
-			o.value = (int64_t)(next + (uint64_t)op->mem.disp);
-		} else {
-			o.kind = OPERAND_REGISTER;
-			o.reg = op->mem.base;
-			o.value = op->mem.disp;
-		}
-	}
-	return o;
-}
-
-static bool operand_same(const struct operand *a, const struct operand *b)
-{
-	return a->kind != OPERAND_UNKNOWN && a->kind == b->kind && a->value == b->value &&
-	       (a->kind == OPERAND_ADDRESS || a->reg == b->reg);
-}
-
-/* What this instruction puts into RDI, the first argument; false when it does not touch it. */
-static bool sets_rdi(const cs_insn *in, struct operand *ret)
-{
-	const cs_x86 *x = &in->detail->x86;
-	const cs_x86_op *dst = &x->operands[0];
-
-	if (x->op_count == 0 || dst->type != X86_OP_REG || !(dst->access & CS_AC_WRITE) ||
-	    (dst->reg != X86_REG_RDI && dst->reg != X86_REG_EDI && dst->reg != X86_REG_DI &&
-	     dst->reg != X86_REG_DIL))
-		return false;
-	*ret = (struct operand){ OPERAND_UNKNOWN, 0, 0 };
-	if (x->op_count == 2 && (in->id == X86_INS_MOV || in->id == X86_INS_MOVABS)) {
-		*ret = operand_of(&x->operands[1], in->address + in->size);
-		if (x->operands[1].type == X86_OP_MEM)
-			ret->kind = ret->kind == OPERAND_REGISTER ? OPERAND_LOADED : OPERAND_UNKNOWN;
-	} else if (x->op_count == 2 && in->id == X86_INS_LEA) {
-		*ret = operand_of(&x->operands[1], in->address + in->size);
-	}
-	return true;
-}
-
-/*
- * A copy of RDI, "mov %rdi, %rbx" or "lea 8(%rdi), %rbx": from here on RDI can be told by the copy,
- * which outlives the calls. So a function's first argument gets its name.
- */
-static bool copies_rdi(const cs_insn *in, struct operand *ret)
-{
-	const cs_x86 *x = &in->detail->x86;
-	const cs_x86_op *src = &x->operands[1];
-
-	if (x->op_count != 2 || x->operands[0].type != X86_OP_REG || x->operands[0].size != 8)
-		return false;
-	if (in->id == X86_INS_MOV && src->type == X86_OP_REG && src->reg == X86_REG_RDI) {
-		*ret = (struct operand){ OPERAND_REGISTER, x->operands[0].reg, 0 };
-		return true;
-	}
-	if (in->id == X86_INS_LEA && src->mem.base == X86_REG_RDI &&
-	    src->mem.index == X86_REG_INVALID) {
-		*ret = (struct operand){ OPERAND_REGISTER, x->operands[0].reg, -src->mem.disp };
-		return true;
-	}
-	return false;
-}
-
-/* The index in base_registers[] of @reg or the register it is a part of; -1 none. */
-static int base_index(unsigned int reg)
-{
-	static const unsigned int parts[][5] = {
-		{ X86_REG_RBX, X86_REG_EBX, X86_REG_BX, X86_REG_BL, X86_REG_BH },
-		{ X86_REG_RBP, X86_REG_EBP, X86_REG_BP, X86_REG_BPL, X86_REG_BPL },
-		{ X86_REG_R12, X86_REG_R12D, X86_REG_R12W, X86_REG_R12B, X86_REG_R12B },
-		{ X86_REG_R13, X86_REG_R13D, X86_REG_R13W, X86_REG_R13B, X86_REG_R13B },
-		{ X86_REG_R14, X86_REG_R14D, X86_REG_R14W, X86_REG_R14B, X86_REG_R14B },
-		{ X86_REG_R15, X86_REG_R15D, X86_REG_R15W, X86_REG_R15B, X86_REG_R15B },
-	};
-
-	for (size_t i = 0; i < N_BASE; i++)
-		for (size_t k = 0; k < 5; k++)
-			if (parts[i][k] == reg)
-				return (int)i;
-	return -1;
-}
-
-/* The callee-saved registers that @in writes. */
-static uint8_t base_writes(csh capstone, const cs_insn *in)
-{
-	cs_regs read, write;
-	uint8_t n_read, n_write, mask = 0;
-
-	if (cs_regs_access(capstone, in, read, &n_read, write, &n_write) != CS_ERR_OK)
-		return 0xff;
-	for (uint8_t k = 0; k < n_write; k++) {
-		int i = base_index(write[k]);
-
-		if (i >= 0)
-			mask |= (uint8_t)(1 << i);
-	}
-	return mask;
-}
-
-/* The memory at @op, by what RDI was last told to be where it goes through RDI. */
-static struct operand memory_of(const cs_x86_op *op, uint64_t next, const struct operand *rdi)
-{
-	struct operand o = operand_of(op, next);
-
-	if (o.kind != OPERAND_REGISTER || o.reg != X86_REG_RDI)
-		return o;
-	if (rdi->kind == OPERAND_LOADED && o.value != 0)
-		return (struct operand){ OPERAND_UNKNOWN, 0, 0 };
-	return (struct operand){ rdi->kind, rdi->reg, rdi->value + o.value };
-}
-
-/* Do these bytes begin with a NOP of three or four bytes, in any of the kernel's two styles? */
-static bool is_nop(const uint8_t *code, size_t left)
-{
-	static const uint8_t nops[][4] = {
-		{ 0x0f, 0x1f, 0x40, 0x00 }, { 0x66, 0x66, 0x66, 0x90 },
-		{ 0x0f, 0x1f, 0x00 },	    { 0x66, 0x66, 0x90 },
-	};
-
-	for (size_t i = 0; i < 4; i++) {
-		size_t size = i < 2 ? 4 : 3;
-
-		if (left >= size && memcmp(code, nops[i], size) == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Unlocks compiled into the function (include/asm-generic/qspinlock.h, qrwlock.h). queued_spin_unlock()
- * is "movb $0, (lock)"; with paravirt locks compiled in it is that with RDI and filled up with a
- * NOP of 3 or 4 bytes to the length of the call it replaces (@after: the bytes that follow).
- * queued_read_unlock() subtracts _QR_BIAS, 0x200: "lock xadd", "lock sub" or "lock add".
- */
-static enum inlined inlined_unlock(const cs_insn *in, const uint8_t *after, size_t left,
-				   const struct operand *rdi, struct operand *ret)
-{
-	const cs_x86 *x = &in->detail->x86;
-	uint64_t next = in->address + in->size;
-
-	if (x->op_count != 2 || x->operands[0].type != X86_OP_MEM)
-		return INLINED_NONE;
-	*ret = memory_of(&x->operands[0], next, rdi);
-	if (in->id == X86_INS_MOV && x->operands[0].size == 1 &&
-	    x->operands[1].type == X86_OP_IMM && x->operands[1].imm == 0) {
-		if (in->size == 3 && x->operands[0].mem.base == X86_REG_RDI &&
-		    is_nop(after, left))
-			return INLINED_SPIN;
-		return ret->kind == OPERAND_UNKNOWN ? INLINED_NONE : INLINED_BYTE;
-	}
-	if (x->prefix[0] != X86_PREFIX_LOCK || x->operands[0].size != 4 ||
-	    ret->kind == OPERAND_UNKNOWN)
-		return INLINED_NONE;
-	if (in->id == X86_INS_XADD ||
-	    (in->id == X86_INS_SUB && x->operands[1].type == X86_OP_IMM &&
-	     x->operands[1].imm == 0x200) ||
-	    (in->id == X86_INS_ADD && x->operands[1].type == X86_OP_IMM &&
-	     (int32_t)x->operands[1].imm == -0x200))
-		return INLINED_READER;
-	return INLINED_NONE;
-}
-
-/* Any direct call or jump to a lock function in these bytes? Most functions have none. */
-static bool has_lock_call(const struct sections *s, uint64_t start, const uint8_t *code, size_t n)
-{
-	for (size_t i = 0; i + 5 <= n; i++) {
-		int32_t rel;
-
-		if (code[i] != 0xe8 && code[i] != 0xe9)
-			continue;
-		memcpy(&rel, code + i + 1, sizeof(rel));
-		if (target_find(s, start + i + 5 + (uint64_t)(int64_t)rel))
-			return true;
-	}
-	return false;
-}
-
-static bool writes_operand(uint8_t writes, const struct operand *operand)
-{
-	for (size_t i = 0; i < N_BASE; i++)
-		if (writes >> i & 1 && base_registers[i] == operand->reg &&
-		    (operand->kind == OPERAND_REGISTER || operand->kind == OPERAND_LOADED))
-			return true;
-	return false;
-}
-
-static bool insn_add(struct sections *s, struct function *f, const cs_insn *in,
-		     const uint8_t *after, size_t left, struct operand *rdi)
-{
-	struct insn *slot = ARENA_APPEND(&s->arena, f->insns, f->n_insns);
-	const cs_x86 *x = &in->detail->x86;
-	const struct target *target = NULL;
-
-	if (!slot)
-		return false;
-	*slot = (struct insn){ .offset = (uint32_t)(in->address - f->start),
-			       .size = (uint8_t)in->size, .site = -1, .falls = true, .jump = -1 };
-	if (cs_insn_group(s->capstone, in, CS_GRP_CALL)) {
-		if (x->op_count == 1 && x->operands[0].type == X86_OP_IMM)
-			target = target_find(s, (uint64_t)x->operands[0].imm);
-		if (target) {
-			if (f->n_sites == MAX_SITES)
-				return false;
-			slot->site = (int8_t)f->n_sites;
-			f->sites[f->n_sites++] = (struct site){ f->n_insns - 1, target, *rdi };
-		}
-		rdi->kind = OPERAND_UNKNOWN;
-	} else if (cs_insn_group(s->capstone, in, CS_GRP_JUMP)) {
-		slot->falls = in->id != X86_INS_JMP;
-		if (x->op_count == 1 && x->operands[0].type == X86_OP_IMM) {
-			uint64_t to = (uint64_t)x->operands[0].imm;
-
-			/* An offset for now; made an index when all instructions are known. */
-			if (to >= f->start && to < f->start + f->size)
-				slot->jump = (int32_t)(to - f->start);
-		}
-	} else if (cs_insn_group(s->capstone, in, CS_GRP_RET) || in->id == X86_INS_UD2) {
-		slot->falls = false;
-	} else if ((slot->drops = inlined_unlock(in, after, left, rdi, &slot->dropped))) {
-		slot->writes = base_writes(s->capstone, in);
-	} else {
-		struct operand copy;
-
-		slot->writes = base_writes(s->capstone, in);
-		/* RDI is told by a register only as long as that one is left alone. */
-		if (!sets_rdi(in, rdi) && rdi->kind == OPERAND_REGISTER &&
-		    writes_operand(slot->writes, rdi))
-			rdi->kind = OPERAND_UNKNOWN;
-		if (rdi->kind != OPERAND_ADDRESS && copies_rdi(in, &copy) &&
-		    base_index(copy.reg) >= 0)
-			*rdi = copy;
-	}
-	return true;
-}
-
-static int insn_compare(const void *key, const void *item)
-{
-	uint32_t offset = *(const uint32_t *)key, at = ((const struct insn *)item)->offset;
-
-	return offset < at ? -1 : offset > at;
-}
-
-static struct insn *insn_at(const struct function *f, uint32_t offset)
-{
-	return bsearch(&offset, f->insns, f->n_insns, sizeof(*f->insns), insn_compare);
-}
-
-static bool function_decode(struct sections *s, struct function *f, const uint8_t *code)
-{
-	struct operand rdi = { OPERAND_UNKNOWN, 0, 0 };
-	cs_insn *in = cs_malloc(s->capstone);
-	uint64_t address = f->start;
-	size_t left = f->size;
-	bool ok = in != NULL;
-
-	while (ok && left && cs_disasm_iter(s->capstone, &code, &left, &address, in))
-		ok = insn_add(s, f, in, code, left, &rdi);
-	if (in)
-		cs_free(in, 1);
-	if (!ok || f->n_insns == 0)
-		return false;
-	for (uint32_t i = 0; i < f->n_insns; i++) {
-		struct insn *to;
-
-		if (f->insns[i].jump < 0)
-			continue;
-		to = insn_at(f, (uint32_t)f->insns[i].jump);
-		if (!to)
-			return false; /* into the middle of an instruction: not what it seems */
-		f->insns[i].jump = (int32_t)(to - f->insns);
-	}
-	return true;
-}
-
-/* --- following the lock state --- */
-
-static uint64_t release_mask(const struct function *f, uint64_t held, uint64_t stale,
-			     const struct primitive *what, const struct operand *operand,
-			     bool only_same)
-{
-	uint64_t same = 0, kind = 0;
-
-	for (uint32_t i = 0; i < f->n_sites; i++) {
-		const struct primitive *p = &f->sites[i].target->what;
-
-		if (!(held >> i & 1) || p->kind != what->kind || p->write != what->write)
-			continue;
-		kind |= 1ULL << i;
-		if (!(stale >> i & 1) && operand_same(&f->sites[i].operand, operand))
-			same |= 1ULL << i;
-	}
-	return same || only_same ? same : kind;
-}
-
-struct lock_state {
-	uint64_t may, must, stale;
-};
-
-static void state_release(const struct function *f, struct lock_state *state,
-			  const struct primitive *what, const struct operand *operand,
-			  bool only_same)
-{
-	uint64_t mask = release_mask(f, state->may, state->stale, what, operand, only_same);
-
-	state->may &= ~mask;
-	state->must &= ~mask;
-}
-
-static void apply_inlined(const struct function *f, const struct insn *insn,
-			  struct lock_state *state)
-{
-	static const struct primitive spin = { LOCK_SPINLOCK, PRIMITIVE_RELEASE, -1, false };
-	static const struct primitive writer = { LOCK_RWLOCK, PRIMITIVE_RELEASE, 1, false };
-	static const struct primitive reader = { LOCK_RWLOCK, PRIMITIVE_RELEASE, 0, false };
-
-	switch (insn->drops) {
-	case INLINED_BYTE:
-		state_release(f, state, &spin, &insn->dropped, true);
-		state_release(f, state, &writer, &insn->dropped, true);
-		break;
-	case INLINED_SPIN:
-		state_release(f, state, &spin, &insn->dropped, false);
-		break;
-	case INLINED_READER:
-		state_release(f, state, &reader, &insn->dropped, true);
-		break;
-	}
-}
-
-/* The state after @insn: what its lock call or store does to what was held before. */
-static void insn_apply(const struct function *f, const struct insn *insn, struct lock_state *state)
-{
-	const struct site *site;
-
-	if (insn->drops && state->may)
-		apply_inlined(f, insn, state);
-	for (uint32_t i = 0; i < f->n_sites && insn->writes; i++)
-		if (writes_operand(insn->writes, &f->sites[i].operand))
-			state->stale |= 1ULL << i;
-	if (insn->site < 0)
-		return;
-	state->stale &= ~(1ULL << insn->site);
-	site = &f->sites[insn->site];
-	switch (site->target->what.act) {
-	case PRIMITIVE_ACQUIRE:
-	case PRIMITIVE_SLOWPATH:
-		state->may |= 1ULL << insn->site;
-		/* _interruptible, _killable and _timeout may fail; then it is not held. */
-		if (!site->target->what.sleeps || (!strstr(site->target->name, "ible") &&
-						   !strstr(site->target->name, "able") &&
-						   !strstr(site->target->name, "timeout")))
-			state->must |= 1ULL << insn->site;
-		break;
-	case PRIMITIVE_TRYLOCK:
-		state->may |= 1ULL << insn->site;
-		break;
-	case PRIMITIVE_RELEASE:
-		state_release(f, state, &site->target->what, &site->operand, false);
-		break;
-	default:
-		break;
-	}
-}
-
-static bool insn_merge(struct insn *to, const struct lock_state *state)
-{
-	uint64_t may = to->reached ? to->may | state->may : state->may;
-	uint64_t must = to->reached ? to->must & state->must : state->must;
-	uint64_t stale = to->reached ? to->stale | state->stale : state->stale;
-
-	if (to->reached && may == to->may && must == to->must && stale == to->stale)
-		return false;
-	to->reached = true;
-	to->may = may;
-	to->must = must;
-	to->stale = stale;
-	return true;
-}
-
-static bool function_follow(struct function *f)
-{
-	const struct lock_state nothing = { 0, 0, 0 };
-	bool changed = insn_merge(&f->insns[0], &nothing);
-
-	for (unsigned int pass = 0; changed; pass++) {
-		if (pass == MAX_PASSES)
-			return false;
-		changed = false;
-		for (uint32_t i = 0; i < f->n_insns; i++) {
-			struct insn *insn = &f->insns[i];
-			struct lock_state state = { insn->may, insn->must, insn->stale };
-
-			if (!insn->reached)
-				continue;
-			insn_apply(f, insn, &state);
-			if (insn->falls && i + 1 < f->n_insns)
-				changed |= insn_merge(insn + 1, &state);
-			if (insn->jump >= 0)
-				changed |= insn_merge(&f->insns[insn->jump], &state);
-		}
-	}
-	return true;
-}
-
 /* --- functions, each read once --- */
 
-static int function_read(struct sections *s, uint64_t start, uint64_t size,
-			 struct function **ret_function)
+/* -EINVAL when they cannot be read; *@ret_bytes is to be freed. */
+static int bytes_read(struct sections *s, uint64_t start, uint64_t size, uint8_t **ret_bytes)
+{
+	uint8_t *bytes;
+
+	if (size == 0 || size > MAX_FUNCTION)
+		return -EINVAL;
+	bytes = malloc(size);
+	if (!bytes)
+		return -ENOMEM;
+	if (kernel_read(s->kernel, start, bytes, size) < 0) {
+		free(bytes);
+		return -EINVAL;
+	}
+	*ret_bytes = bytes;
+	return 0;
+}
+
+static int function_effects(struct sections *s, struct function *f);
+static int function_get(struct sections *s, uint64_t start, uint64_t size,
+			struct function **ret_function);
+
+/*
+ * What calling @address may mean for the caller's locks: *@ret_function NULL when nothing. Not
+ * asked about: the scheduler and waits, which return as they were called, and large functions.
+ */
+static int helper_find(struct sections *s, struct function *caller, uint64_t address,
+		       struct function **ret_function)
+{
+	struct function *f = NULL;
+	struct symbol symbol;
+	struct primitive p;
+	int r;
+
+	*ret_function = NULL;
+	if (!kernel_is_text(s->kernel, address) ||
+	    kernel_symbol_at(s->kernel, address, &symbol) < 0 || symbol.address != address ||
+	    symbol.size == 0 || symbol.size > MAX_HELPER || function_is_generic(symbol.name) ||
+	    (primitive_find(symbol.name, &p) && p.act != PRIMITIVE_ACQUIRE &&
+	     p.act != PRIMITIVE_TRYLOCK && p.act != PRIMITIVE_RELEASE))
+		return 0;
+	r = function_get(s, symbol.address, symbol.size, &f);
+	if (r == 0 && f->progress == UNREAD)
+		f->depth = caller->depth + 1;
+	if (r == 0)
+		r = function_effects(s, f);
+	if (r == 0 && !f->reading && f->flow.n_effects)
+		*ret_function = f;
+	return r;
+}
+
+/* Each direct call or jump in these bytes, or what may be one: its target; 0 at the end. */
+static uint64_t next_target(uint64_t start, const uint8_t *bytes, size_t n, size_t *at)
+{
+	while (*at + 2 <= n) {
+		size_t i = (*at)++;
+		int32_t rel;
+
+		/* A function next door is near enough for a short jump. */
+		if (bytes[i] == 0xeb)
+			return start + i + 2 + (uint64_t)(int64_t)(int8_t)bytes[i + 1];
+		if ((bytes[i] != 0xe8 && bytes[i] != 0xe9) || i + 5 > n)
+			continue;
+		memcpy(&rel, bytes + i + 1, sizeof(rel));
+		return start + i + 5 + (uint64_t)(int64_t)rel;
+	}
+	return 0;
+}
+
+static bool has_lock_call(struct sections *s, const struct function *f, const uint8_t *bytes)
+{
+	uint64_t target;
+
+	for (size_t at = 0; (target = next_target(f->start, bytes, f->size, &at));)
+		if (target_find(s, target))
+			return true;
+	return false;
+}
+
+/* Does it call anybody who leaves it with a lock more or less? 0, 1, -ENOMEM. */
+static int has_helper_call(struct sections *s, struct function *f, const uint8_t *bytes)
+{
+	uint64_t target;
+
+	for (size_t at = 0; (target = next_target(f->start, bytes, f->size, &at));) {
+		struct function *helper;
+		int r;
+
+		if (target >= f->start && target < f->start + f->size)
+			continue;
+		r = helper_find(s, f, target, &helper);
+		if (r < 0 || helper)
+			return r < 0 ? r : 1;
+	}
+	return 0;
+}
+
+static int add_helper(struct sections *s, struct function *f, uint32_t insn,
+		      const struct value_state *state, uint64_t target)
+{
+	struct function *helper;
+	struct symbol symbol;
+	int r = helper_find(s, f, target, &helper);
+
+	for (uint32_t i = 0; r == 0 && helper && i < helper->flow.n_effects; i++) {
+		struct lock_effect *effect = &helper->flow.effects[i];
+		struct value lock = { VALUE_UNKNOWN, 0 };
+
+		if (!effect->via && kernel_symbol_at(s->kernel, target, &symbol) == 0)
+			effect->via = symbol.name;
+		if (effect->has_path)
+			lock = value_from_path(f->flow.values, state, &effect->path);
+		r = lock_flow_add(&f->flow, &s->arena, insn, effect, lock, false);
+	}
+	return r;
+}
+
+static int add_unlock(struct sections *s, struct function *f, uint32_t index,
+		      const struct value_state *state)
+{
+	const struct code_insn *insn = &f->code.insns[index];
+	struct value lock = { VALUE_UNKNOWN, 0 };
+	int r;
+
+	if (insn->unlock_reg >= 0)
+		lock = (struct value){ state->v[insn->unlock_reg].atom,
+				       state->v[insn->unlock_reg].add + (int32_t)insn->unlock_disp };
+	switch (insn->unlock) {
+	case UNLOCK_SPIN:
+		return lock_flow_add(&f->flow, &s->arena, index, &inlined_spin, lock, false);
+	case UNLOCK_READER:
+		return lock_flow_add(&f->flow, &s->arena, index, &inlined_reader, lock, true);
+	default:
+		r = lock_flow_add(&f->flow, &s->arena, index, &inlined_spin, lock, true);
+		return r ? r :
+			   lock_flow_add(&f->flow, &s->arena, index, &inlined_writer, lock, true);
+	}
+}
+
+static int add_actions(struct sections *s, struct function *f, bool helpers)
+{
+	for (uint32_t i = 0; i < f->code.n; i++) {
+		const struct code_insn *insn = &f->code.insns[i];
+		const struct target *target;
+		struct value_state state;
+		int r = 0;
+
+		if ((!insn->unlock && !insn->target) || !code_values_at(f->flow.values, i, &state))
+			continue;
+		target = insn->target ? target_find(s, insn->target) : NULL;
+		if (insn->unlock)
+			r = add_unlock(s, f, i, &state);
+		else if (target)
+			r = lock_flow_add(&f->flow, &s->arena, i, &target->effect,
+					  state.v[CODE_RDI], false);
+		else if (helpers)
+			r = add_helper(s, f, i, &state, insn->target);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Follows the locks of @f: those it takes itself, or those of its helpers as well. */
+static int flow_follow(struct sections *s, struct function *f, bool helpers)
+{
+	int r;
+
+	f->flow = (struct lock_flow){ .code = &f->code, .values = f->flow.values };
+	r = add_actions(s, f, helpers);
+	return r == 0 ? lock_flow_follow(&f->flow, &s->arena) : r;
+}
+
+static bool is_cold(const char *name)
+{
+	const char *tail = strrchr(name, '.');
+
+	/* "f.cold", of older compilers "f.cold.12". */
+	return strstr(name, ".cold") && tail &&
+	       (strcmp(tail, ".cold") == 0 || strspn(tail, ".0123456789") == strlen(tail));
+}
+
+/* The piece that the function's code jumps to elsewhere; *@ret_cold: its bytes, to be freed. */
+static int cold_find(struct sections *s, const struct function *f, struct code_range *ret_range,
+		     uint8_t **ret_cold)
+{
+	struct symbol symbol;
+
+	for (uint32_t i = 0; i < f->code.n; i++) {
+		const struct code_insn *insn = &f->code.insns[i];
+
+		if (insn->call || !insn->target ||
+		    kernel_symbol_at(s->kernel, insn->target, &symbol) < 0 ||
+		    !is_cold(symbol.name))
+			continue;
+		if (bytes_read(s, symbol.address, symbol.size, ret_cold) < 0)
+			return -ENOENT;
+		*ret_range = (struct code_range){ symbol.address, *ret_cold, symbol.size };
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int function_decode(struct sections *s, struct function *f, const uint8_t *bytes)
+{
+	struct code_range ranges[CODE_RANGES] = { { f->start, bytes, f->size } };
+	int r = code_decode(&s->arena, s->capstone, ranges, 1, &f->code);
+	uint8_t *cold;
+
+	if (r == 0 && cold_find(s, f, &ranges[1], &cold) == 0) {
+		r = code_decode(&s->arena, s->capstone, ranges, 2, &f->code);
+		free(cold);
+	}
+	for (uint32_t i = 0; r == 0 && i < f->code.n; i++) {
+		struct code_insn *insn = &f->code.insns[i];
+
+		if (insn->target && bsearch(&insn->target, s->never_return, s->n_never_return,
+					    sizeof(uint64_t), address_compare))
+			insn->falls = insn->returns = false;
+	}
+	if (r == 0)
+		r = code_values_new(&s->arena, &f->code, &f->flow.values);
+	f->flow.code = &f->code;
+	f->decoded = r == 0;
+	return r;
+}
+
+static int function_get(struct sections *s, uint64_t start, uint64_t size,
+			struct function **ret_function)
 {
 	struct function **bucket = &s->buckets[(start >> 4) % N_BUCKETS], *f;
-	uint8_t *code;
 
 	for (f = *bucket; f; f = f->next)
 		if (f->start == start) {
@@ -598,91 +403,363 @@ static int function_read(struct sections *s, uint64_t start, uint64_t size,
 	f->next = *bucket;
 	*bucket = f;
 	*ret_function = f;
-	if (size == 0 || size > MAX_FUNCTION)
-		return 0;
-	code = malloc(size);
-	if (!code)
-		return -ENOMEM;
-	if (kernel_read(s->kernel, start, code, size) == 0)
-		f->read = !has_lock_call(s, start, code, size) ||
-			  (function_decode(s, f, code) && function_follow(f));
-	free(code);
 	return 0;
 }
 
-/* The address that @operand names in this frame, 0 unknown. */
-static uint64_t operand_address(struct sections *s, const struct operand *operand,
-				const struct frame *frame)
+/* Functions that all others call now and then, and that release nobody's locks. */
+static bool is_harmless(const char *name)
 {
-	uint64_t base = 0, value;
+	static const char *const names[] = {
+		"__cond_resched", "__might_sleep", "__might_resched", "__rcu_read_lock",
+		"__rcu_read_unlock", "preempt_count_add", "preempt_count_sub", "__SCT__might_resched",
+		"__SCT__cond_resched", "__SCT__preempt_schedule", "preempt_schedule_thunk",
+		"preempt_schedule_notrace_thunk", "rcu_read_unlock_strict", "memset", "memcpy",
+		"__memset", "__memcpy", "_printk", "printk", "__warn_printk", "__list_add_valid",
+		"__list_del_entry_valid", "__sanitizer_cov_trace_pc",
+	};
 
-	if (operand->kind == OPERAND_ADDRESS)
-		return (uint64_t)operand->value;
-	if (operand->kind == OPERAND_UNKNOWN)
-		return 0;
-	if (operand->reg == X86_REG_RSP) {
-		base = frame->sp;
-	} else if (frame->saved) {
-		/* base_registers[] and struct kept_regs have one order. */
-		for (size_t i = 0; i < N_BASE; i++)
-			if (base_registers[i] == operand->reg && frame->saved->known >> i & 1)
-				base = frame->saved->v[i];
-	}
-	if (!base)
-		return 0;
-	base += (uint64_t)operand->value;
-	if (operand->kind == OPERAND_REGISTER)
-		return kernel_is_address(base) ? base : 0;
-	return kernel_read_u64(s->kernel, base, &value) == 0 && kernel_is_address(value) ? value : 0;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return strstr(name, "return_thunk") != NULL;
 }
 
-static int frame_set_held(struct sections *s, struct arena *arena, struct frame *frame,
-			  const struct function *f)
+/*
+ * Is all that @target does to locks known? Of small functions that call nobody else, or only such
+ * ones. *@ret_clear; 0 or -ENOMEM.
+ */
+static int target_clear(struct sections *s, uint64_t target, unsigned int depth, bool *ret_clear)
 {
-	uint32_t offset = frame->offset;
-	const struct insn *insn;
-	struct held_call *held = NULL;
+	struct code_range range;
+	struct function *f = NULL;
+	struct symbol symbol;
+	struct code code;
+	uint8_t *bytes;
+	int r;
+
+	*ret_clear = false;
+	if (target_find(s, target)) {
+		*ret_clear = true;
+		return 0;
+	}
+	if (!target || kernel_symbol_at(s->kernel, target, &symbol) < 0 || symbol.address != target)
+		return 0;
+	*ret_clear = is_harmless(symbol.name);
+	if (*ret_clear || depth > MAX_CLEAR_DEPTH || symbol.size > MAX_CLEAR)
+		return 0;
+	r = function_get(s, target, symbol.size, &f);
+	if (r < 0 || f->clear != CLEAR_UNKNOWN) {
+		*ret_clear = r == 0 && f->clear == CLEAR;
+		return r;
+	}
+	f->clear = NOT_CLEAR; /* until all is seen; a function that calls itself is none */
+	if (bytes_read(s, target, symbol.size, &bytes) < 0)
+		return 0;
+	range = (struct code_range){ target, bytes, symbol.size };
+	r = code_decode(&s->arena, s->capstone, &range, 1, &code);
+	free(bytes);
+	*ret_clear = r == 0;
+	for (uint32_t i = 0; r == 0 && *ret_clear && i < code.n; i++) {
+		const struct code_insn *insn = &code.insns[i];
+
+		/* A ret has no target, and goes nowhere else; the first call may be of __fentry__. */
+		if ((insn->call && i > 1) || (insn->returns && (insn->target || insn->indirect)))
+			r = target_clear(s, insn->target, depth + 1, ret_clear);
+	}
+	f->clear = r == 0 && *ret_clear ? CLEAR : NOT_CLEAR;
+	return r == -ENOMEM ? r : 0;
+}
+
+/* Is it another such helper that has been checked? */
+static int target_takes(struct sections *s, struct function *caller, uint64_t target,
+			bool *ret_takes)
+{
+	struct function *helper = NULL;
+	int r = target ? helper_find(s, caller, target, &helper) : 0;
+
+	*ret_takes = false;
+	for (uint32_t i = 0; r == 0 && helper && i < helper->flow.n_effects; i++)
+		*ret_takes |= helper->flow.effects[i].what.act != PRIMITIVE_RELEASE;
+	return r;
+}
+
+/*
+ * What is not believed: that a function keeps a lock when it called somebody unknown after taking
+ * it; or where unlocks are compiled in, as one that is not recognised would make a holder of
+ * everybody who calls this function.
+ */
+static int effects_check(struct sections *s, struct function *f)
+{
+	bool *opaque, any = false;
 	uint32_t n = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < f->flow.n_effects; i++) {
+		const struct lock_effect *effect = &f->flow.effects[i];
+		bool spins = effect->what.kind == LOCK_SPINLOCK || effect->what.kind == LOCK_RWLOCK;
+
+		if (effect->what.act != PRIMITIVE_RELEASE && s->unlocks_inlined && spins)
+			continue;
+		any |= effect->what.act != PRIMITIVE_RELEASE;
+		f->flow.effects[n++] = *effect;
+	}
+	f->flow.n_effects = n;
+	if (!any)
+		return 0;
+	opaque = arena_calloc(&s->arena, f->code.n, sizeof(*opaque));
+	if (!opaque)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < f->code.n && r == 0; i++) {
+		const struct code_insn *insn = &f->code.insns[i];
+		bool clear = false;
+
+		if (!f->flow.states[i].may ||
+		    !(insn->call || (insn->returns && (insn->target || insn->indirect))))
+			continue;
+		r = target_takes(s, f, insn->target, &clear);
+		if (r == 0 && !clear)
+			r = target_clear(s, insn->target, 0, &clear);
+		opaque[i] = !clear;
+	}
+	f->flow.opaque = opaque;
+	return r == 0 ? lock_flow_follow(&f->flow, &s->arena) : r;
+}
+
+/* Decodes it when it has to do with locks, by its own calls or by its helpers'. */
+static int function_open(struct sections *s, struct function *f, bool helpers)
+{
+	uint8_t *bytes;
+	int r = bytes_read(s, f->start, f->size, &bytes);
+
+	if (r < 0)
+		return r;
+	f->locks = has_lock_call(s, f, bytes);
+	r = f->locks || !helpers ? f->locks : has_helper_call(s, f, bytes);
+	if (r > 0)
+		r = f->decoded ? 0 : function_decode(s, f, bytes);
+	free(bytes);
+	return r;
+}
+
+/*
+ * What @f does to its caller's locks. Nearly all functions release what they take; only one that
+ * does not by its own calls is looked into any deeper, or a small one that may be a wrapper.
+ */
+static int function_effects(struct sections *s, struct function *f)
+{
+	int r;
+
+	if (f->progress >= OWN_CALLS || f->reading)
+		return 0;
+	if (s->helpers_left == 0 || f->depth > MAX_DEPTH)
+		return 0;
+	s->helpers_left--;
+	f->progress = OWN_CALLS;
+	f->reading = true;
+	r = function_open(s, f, f->size <= MAX_WRAPPER);
+	if (r == 0 && f->decoded)
+		r = flow_follow(s, f, !f->locks);
+	if (r == 0 && f->locks && f->flow.n_effects)
+		r = flow_follow(s, f, true);
+	if (r == 0 && f->flow.n_effects)
+		r = effects_check(s, f);
+	f->reading = false;
+	if (r < 0)
+		f->flow.n_effects = 0;
+	return r == -ENOMEM ? r : 0;
+}
+
+/* All that can be known of @f's locks, for a frame in it. */
+static int function_read(struct sections *s, uint64_t start, uint64_t size,
+			 struct function **ret_function)
+{
+	struct function *f = NULL;
+	int r = function_get(s, start, size, &f);
+
+	if (r < 0)
+		return r;
+	*ret_function = f;
+	if (f->progress == ALL_CALLS)
+		return 0;
+	f->progress = ALL_CALLS;
+	f->depth = 0;
+	f->reading = true;
+	r = function_open(s, f, true);
+	if (r == 0 && f->decoded)
+		r = flow_follow(s, f, true);
+	f->read = r == 0;
+	if (r == 0 && f->flow.n_effects)
+		r = effects_check(s, f);
+	f->reading = false;
+	if (r < 0)
+		f->flow.n_effects = 0;
+	return r == -ENOMEM ? r : 0;
+}
+
+/* --- frames --- */
+
+/* A value of @stack's frame @index, where the code and the registers still tell it. */
+struct reading {
+	struct sections *s;
+	const struct stack *stack;
+	uint32_t index;
+	const struct function *function;
+	unsigned int depth;
+};
+
+static bool frame_at_call(const struct frame *frame)
+{
+	return !frame->interrupted && !frame->regs;
+}
+
+/* Where @frame is in its function's code: a call in progress, or what an interrupt struck. */
+static const struct code_insn *frame_insn(const struct frame *frame, const struct function *f)
+{
+	const struct code_insn *insn;
+
+	if (!frame_at_call(frame))
+		return code_insn_at(&f->code, frame->address);
+	insn = code_insn_before(&f->code, frame->address);
+	return insn && insn->call ? insn : NULL;
+}
+
+static bool read_reg(void *arg, unsigned int reg, uint64_t *ret)
+{
+	/* In the order of CODE_*; IP for none. */
+	static const uint8_t full[CODE_REGS] = {
+		REG_X86_RAX, REG_X86_RCX, REG_X86_RDX, REG_X86_RBX, REG_SP,	 REG_X86_RBP,
+		REG_X86_RSI, REG_X86_RDI, REG_X86_R8,  REG_X86_R9,  REG_X86_R10, REG_X86_R11,
+		REG_X86_R12, REG_X86_R13, REG_X86_R14, REG_X86_R15,
+	};
+	const struct reading *reading = arg;
+	const struct frame *frame = &reading->stack->frames[reading->index];
+	struct regs regs = { 0 };
+
+	if (reg == CODE_RSP) {
+		*ret = frame->sp;
+		return frame->sp != 0;
+	}
+	if (frame->regs)
+		regs = *frame->regs;
+	else if (frame->saved)
+		regs_set_kept(&regs, frame->saved);
+	*ret = regs.v[full[reg]];
+	return regs_has(&regs, full[reg]);
+}
+
+static bool read_memory(void *arg, uint64_t address, uint64_t *ret)
+{
+	const struct reading *reading = arg;
+
+	return kernel_read_u64(reading->s->kernel, address, ret) == 0;
+}
+
+static bool reading_value(struct reading *reading, uint32_t insn, struct value value, int reg,
+			  uint64_t *ret);
+
+/* An argument: what the caller put into the register at its call of this very function. */
+static bool read_entry(void *arg, unsigned int reg, uint64_t *ret)
+{
+	const struct reading *reading = arg;
+	struct reading caller = *reading;
+	const struct code_insn *insn;
+	struct function *f;
+	const struct frame *frame;
+
+	caller.index++;
+	if (caller.index >= reading->stack->n || ++caller.depth > MAX_CALLERS)
+		return false;
+	frame = &reading->stack->frames[caller.index];
+	if (!frame->reliable || !frame->function || !frame_at_call(frame) ||
+	    frame->offset == SNAPSHOT_NONE || frame->address < frame->offset ||
+	    function_read(caller.s, frame->address - frame->offset, frame->size, &f) < 0)
+		return false;
+	if (!f->decoded && f->read) {
+		uint8_t *bytes;
+
+		if (bytes_read(caller.s, f->start, f->size, &bytes) < 0)
+			return false;
+		if (function_decode(caller.s, f, bytes) < 0)
+			f->read = false;
+		free(bytes);
+	}
+	if (!f->decoded)
+		return false;
+	insn = frame_insn(frame, f);
+	if (!insn || insn->target != reading->function->start)
+		return false;
+	caller.function = f;
+	return reading_value(&caller, (uint32_t)(insn - f->code.insns), (struct value){ -1, 0 },
+			     (int)reg, ret);
+}
+
+/* @value, or register @reg where that is not negative, before instruction @insn. */
+static bool reading_value(struct reading *reading, uint32_t insn, struct value value, int reg,
+			  uint64_t *ret)
+{
+	const struct value_reader reader = { read_reg, read_memory, read_entry, reading };
+	const struct code_values *values = reading->function->flow.values;
+	struct value_state state;
+
+	if (!code_values_at(values, insn, &state))
+		return false;
+	return value_read(values, &state, reg >= 0 ? state.v[reg] : value, &reader, ret);
+}
+
+/* The lock that @action is about, as the frame can still tell it; 0 unknown. */
+static uint64_t action_lock(struct reading *reading, uint32_t insn,
+			    const struct lock_action *action)
+{
+	uint64_t address;
+
+	if (!reading_value(reading, insn, action->operand, -1, &address) ||
+	    !kernel_is_address(address))
+		return 0;
+	return address;
+}
+
+static int frame_set_held(struct reading *reading, struct arena *arena, struct frame *frame)
+{
+	const struct function *f = reading->function;
+	const struct lock_flow *flow = &f->flow;
+	const struct code_insn *insn;
+	const struct lock_state *state;
+	struct held_call *held = NULL;
+	uint32_t n = 0, at;
 
 	if (!f->read)
 		return 0;
-	if (f->n_insns == 0) {
+	if (!flow->states) {
 		frame->code_read = true;
 		return 0;
 	}
 	/* A return address: the call before it has not come back, so the state is the call's. */
-	insn = insn_at(f, offset);
-	if (!frame->interrupted && !frame->regs) {
-		uint32_t last;
-
-		for (last = f->n_insns; last > 0; last--)
-			if (f->insns[last - 1].offset < offset)
-				break;
-		insn = last && f->insns[last - 1].offset + f->insns[last - 1].size == offset ?
-			       &f->insns[last - 1] :
-			       NULL;
-	}
-	if (!insn || !insn->reached)
+	insn = frame_insn(frame, f);
+	at = insn ? (uint32_t)(insn - f->code.insns) : 0;
+	if (!insn || !flow->states[at].reached)
 		return 0;
+	state = &flow->states[at];
 	frame->code_read = true;
-	if (insn->site >= 0 && !frame->interrupted && !frame->regs)
-		frame->callee_lock = operand_address(s, &f->sites[insn->site].operand, frame);
-	for (uint32_t i = 0; i < f->n_sites; i++) {
+	for (uint32_t i = 0; i < flow->n_actions; i++) {
+		const struct lock_action *action = &flow->actions[i];
+		uint64_t bit = 1ULL << action->bit;
 		struct held_call *slot;
 
-		if (!(insn->may >> i & 1))
+		if (action->insn == at && frame_at_call(frame) && !action->effect->via)
+			frame->callee_lock = action_lock(reading, at, action);
+		if (action->effect->what.act == PRIMITIVE_RELEASE || !(state->may & bit) ||
+		    lock_flow_action(flow, action->bit, true) != action)
 			continue;
 		slot = ARENA_APPEND(arena, held, n);
 		if (!slot)
 			return -ENOMEM;
 		*slot = (struct held_call){
-			.address = f->start + f->insns[f->sites[i].insn].offset +
-				   f->insns[f->sites[i].insn].size,
-			.target = f->sites[i].target->name,
-			.lock = insn->stale >> i & 1 ?
-					0 :
-					operand_address(s, &f->sites[i].operand, frame),
-			.always = insn->must >> i & 1,
+			.address = f->code.insns[action->insn].address +
+				   f->code.insns[action->insn].size,
+			.target = action->effect->name,
+			.via = action->effect->via,
+			.lock = state->stale & bit ? 0 : action_lock(reading, at, action),
+			.always = (state->must & bit) != 0,
 		};
 	}
 	frame->held = held;
@@ -697,32 +774,35 @@ static void frame_set_callee(struct sections *s, struct frame *frame)
 	uint8_t code[5];
 	int32_t rel;
 
-	if (frame->interrupted || frame->regs || frame->offset < sizeof(code) ||
+	if (!frame_at_call(frame) || frame->offset < sizeof(code) ||
 	    kernel_read(s->kernel, frame->address - sizeof(code), code, sizeof(code)) < 0 ||
 	    code[0] != 0xe8)
 		return;
 	memcpy(&rel, code + 1, sizeof(rel));
 	target = target_find(s, frame->address + (uint64_t)(int64_t)rel);
 	if (target)
-		frame->callee = target->name;
+		frame->callee = target->effect.name;
 }
 
 int sections_annotate(struct sections *s, struct arena *arena, struct stack *stack)
 {
 	for (uint32_t i = 0; i < stack->n; i++) {
+		struct reading reading = { .s = s, .stack = stack, .index = i };
 		struct frame *frame = &stack->frames[i];
 		struct function *f;
 		struct primitive p;
 		int r;
 
-		if (!frame->reliable || !frame->function || frame->address < frame->offset ||
-		    primitive_find(frame->function, &p) || function_is_generic(frame->function))
+		if (!frame->reliable || !frame->function || frame->offset == SNAPSHOT_NONE ||
+		    frame->address < frame->offset || primitive_find(frame->function, &p) ||
+		    function_is_generic(frame->function))
 			continue;
 		frame_set_callee(s, frame);
 		r = function_read(s, frame->address - frame->offset, frame->size, &f);
 		if (r < 0)
 			return r;
-		r = frame_set_held(s, arena, frame, f);
+		reading.function = f;
+		r = frame_set_held(&reading, arena, frame);
 		if (r < 0)
 			return r;
 	}

@@ -345,6 +345,13 @@ static bool parse_held(struct parser *p, char **rest)
 			held[n - 1].lock = strtoull(key + 1, NULL, 16);
 			continue;
 		}
+		if (n && strcmp(key, "via") == 0) {
+			key = word(rest);
+			if (!key)
+				return false;
+			held[n - 1].via = arena_strdup(&p->s->arena, key);
+			continue;
+		}
 		call = ARENA_APPEND(&p->s->arena, held, n);
 		call->target = arena_strdup(&p->s->arena, key);
 		call->always = true;

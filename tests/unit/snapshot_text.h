@@ -21,8 +21,9 @@
  *   task pid N comm C state D|S|R|X [last-ran SECONDS] [starved CPU]
  *     frame FUNCTION+HEX [@module] [interrupted] [unreliable] [irq|softirq|nmi|exception]
  *           [no-offset]                 only the address is known
- *     held [FUNCTION [maybe] [=HEX]]... the frame's code was read: lock calls not undone there,
- *                                       on some ways only, with the lock's address
+ *     held [FUNCTION [maybe] [=HEX] [via F]]... the frame's code was read: lock calls not undone
+ *                                       there, on some ways only, with the lock's address, made by
+ *                                       the function F that it called
  *     wait ID                           the stack's innermost wait not yet given a lock has this one
  *     ref ID WHERE                      the frame above holds the lock's address in WHERE
  *   deadlock pid N comm C wanted ID at FUNCTION [held ID at FUNCTION] [irq FUNCTION]

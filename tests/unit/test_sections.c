@@ -118,6 +118,71 @@ asm(".pushsection .rodata\n"
     " call fn_spin_unlock\n call fn_work\nmark_reader: pop %rbx\n ret\n"
     "end_reader: .balign 16\n"
 
+    /* Helpers: they come back with the lock at 8(%rdi) held, or released. */
+    ".globl fn_take, fn_drop, fn_take_twice, fn_take_more\n"
+    "fn_take: push %rbx\n lea 8(%rdi), %rbx\n test %esi, %esi\n je 1f\n mov %rbx, %rdi\n"
+    " call fn_spin_lock\n pop %rbx\n ret\n1: mov %rbx, %rdi\n call fn_spin_lock\n pop %rbx\n ret\n"
+    " .balign 16\n"
+    "fn_drop: add $8, %rdi\n jmp fn_spin_unlock\n .balign 16\n"
+    /* One that only calls another, and one that calls who knows whom after taking the lock. */
+    "fn_take_twice: mov (%rdi), %rdi\n jmp fn_take\n .balign 16\n"
+    "fn_take_more: call fn_spin_lock\n call *%rax\n ret\n .balign 16\n"
+    ".globl fn_helped, mark_helped_in, mark_helped_out, end_helped\n"
+    "fn_helped: push %rbx\n mov %rdi, %rbx\n call fn_take\n call fn_work\nmark_helped_in:"
+    " mov %rbx, %rdi\n call fn_drop\n call fn_work\nmark_helped_out: pop %rbx\n ret\n"
+    "end_helped: .balign 16\n"
+    ".globl fn_wrapped, mark_wrapped, end_wrapped\n"
+    "fn_wrapped: push %rbx\n mov %rdi, %rbx\n call fn_take_twice\n call fn_work\nmark_wrapped:"
+    " pop %rbx\n ret\n"
+    "end_wrapped: .balign 16\n"
+    ".globl fn_doubt, mark_doubt, end_doubt\n"
+    "fn_doubt: push %rbx\n mov %rdi, %rbx\n call fn_take_more\n call fn_work\nmark_doubt:"
+    " pop %rbx\n ret\n"
+    "end_doubt: .balign 16\n"
+
+    /* A lock behind two pointers, one inside, and the argument spilled to the stack. */
+    ".globl fn_chain, mark_chain, end_chain\n"
+    "fn_chain: push %rbx\n mov %rdi, %rbx\n mov 0x10(%rdi), %rax\n mov 8(%rax), %rdi\n"
+    " add $0x18, %rdi\n call fn_spin_lock\n mov %rbx, %rdi\n call fn_spin_lock\n mov %rbx, %rdi\n"
+    " call fn_spin_unlock\n call fn_work\nmark_chain: pop %rbx\n ret\n"
+    "end_chain: .balign 16\n"
+    ".globl fn_spilled, mark_spilled, end_spilled\n"
+    "fn_spilled: push %rbx\n sub $0x10, %rsp\n mov %rdi, 8(%rsp)\n xor %ebx, %ebx\n"
+    " call fn_spin_lock\n call fn_work\nmark_spilled: mov 8(%rsp), %rdi\n call fn_spin_unlock\n"
+    " add $0x10, %rsp\n pop %rbx\n ret\n"
+    "end_spilled: .balign 16\n"
+
+    /* Hand over hand: the lock of the node before this one is meant no more. */
+    ".globl fn_walk, mark_walk, end_walk\n"
+    "fn_walk: push %rbx\n mov %rdi, %rbx\n mov %rbx, %rdi\n call fn_spin_lock\n"
+    "1: mov 8(%rbx), %rbx\n mov %rbx, %rdi\n call fn_work\nmark_walk: test %eax, %eax\n jne 1b\n"
+    " pop %rbx\n ret\n"
+    "end_walk: .balign 16\n"
+
+    /* Its argument is kept nowhere: only the caller can tell it. */
+    ".globl fn_callee, mark_callee, end_callee, fn_caller, mark_caller, end_caller\n"
+    "fn_callee: push %rbx\n call fn_spin_lock\n xor %ebx, %ebx\n call fn_work\nmark_callee:"
+    " pop %rbx\n ret\n"
+    "end_callee: .balign 16\n"
+    "fn_caller: push %rbx\n mov %rdi, %rbx\n lea 0x20(%rbx), %rdi\n call fn_callee\nmark_caller:"
+    " pop %rbx\n ret\n"
+    "end_caller: .balign 16\n"
+
+    /* if (!trylock) return; the lock is held after it. */
+    ".globl fn_tried, mark_tried, mark_not_got, end_tried\n"
+    "fn_tried: push %rbx\n mov %rdi, %rbx\n call fn_spin_trylock\n test %eax, %eax\n je 1f\n"
+    " call fn_work\nmark_tried: mov %rbx, %rdi\n call fn_spin_unlock\n1: call fn_work\n"
+    "mark_not_got: pop %rbx\n ret\n"
+    "end_tried: .balign 16\n"
+
+    /* The unlock is in the part that is seldom run. */
+    ".globl fn_parted, mark_parted, end_parted, fn_parted_cold, end_parted_cold\n"
+    "fn_parted: push %rbx\n mov %rdi, %rbx\n call fn_spin_lock\n jmp fn_parted_cold\n"
+    "1: call fn_work\nmark_parted: pop %rbx\n ret\n"
+    "end_parted: .balign 16\n"
+    "fn_parted_cold: mov %rbx, %rdi\n call fn_spin_unlock\n jmp 1b\n"
+    "end_parted_cold: .balign 16\n"
+
     /* Realigns its stack: no register may be told beyond it. */
     ".globl fn_realign, mark_realign, end_realign\n"
     "fn_realign: push %rbp\n mov %rsp, %rbp\n and $-32, %rsp\n push %rbx\n call fn_work\n"
@@ -162,6 +227,33 @@ FUNCTION(indirect)
 FUNCTION(reader)
 FUNCTION(realign)
 FUNCTION(reused)
+FUNCTION(helped)
+FUNCTION(wrapped)
+FUNCTION(doubt)
+FUNCTION(chain)
+FUNCTION(spilled)
+FUNCTION(walk)
+FUNCTION(callee)
+FUNCTION(caller)
+FUNCTION(tried)
+FUNCTION(parted)
+FUNCTION(parted_cold)
+DECLARE(fn_take)
+DECLARE(fn_drop)
+DECLARE(fn_take_twice)
+DECLARE(fn_take_more)
+DECLARE(mark_helped_in)
+DECLARE(mark_helped_out)
+DECLARE(mark_wrapped)
+DECLARE(mark_doubt)
+DECLARE(mark_chain)
+DECLARE(mark_spilled)
+DECLARE(mark_walk)
+DECLARE(mark_callee)
+DECLARE(mark_caller)
+DECLARE(mark_tried)
+DECLARE(mark_not_got)
+DECLARE(mark_parted)
 DECLARE(mark_early_work)
 DECLARE(mark_twice_in)
 DECLARE(mark_twice_out)
@@ -205,6 +297,14 @@ static int setup(void **state)
 		{ "_raw_read_lock", va(fn_read_lock), 16, 'T' },
 		{ "_raw_read_unlock", va(fn_read_unlock), 16, 'T' },
 		{ "__raw_callee_save___pv_queued_spin_unlock", va(fn_callee_save), 16, 'T' },
+		{ "_stext", FK_TEXT, 0, 'T' },
+		{ "_etext", FK_TEXT + FAKE_PAGE, 0, 'T' },
+		{ "take", va(fn_take), (uint64_t)(fn_drop - fn_take), 't' },
+		{ "drop", va(fn_drop), 16, 't' },
+		{ "take_twice", va(fn_take_twice), 16, 't' },
+		{ "take_more", va(fn_take_more), 16, 't' },
+		{ "parted.cold", va(fn_parted_cold), (uint64_t)(end_parted_cold - fn_parted_cold),
+		  't' },
 	};
 
 	assert_true((size_t)(code_end - code_begin) < FAKE_PAGE);
@@ -412,6 +512,121 @@ static void test_register_reused(void **state)
 	assert_int_equal(f.held[0].lock, 0);
 }
 
+/* A helper takes it, in either branch, and another releases it. */
+static void test_helpers(void **state)
+{
+	struct scene *s = *state;
+	struct frame in = READ(helped, mark_helped_in), out = READ(helped, mark_helped_out);
+
+	assert_int_equal(in.n_held, 1);
+	assert_string_equal(in.held[0].target, "_raw_spin_lock");
+	assert_string_equal(in.held[0].via, "take");
+	assert_true(in.held[0].always);
+	assert_int_equal(in.held[0].lock, LOCK_A + 8);
+	assert_true(out.code_read);
+	assert_int_equal(out.n_held, 0);
+}
+
+static void test_helper_of_helper(void **state)
+{
+	struct scene *s = *state;
+	struct frame f;
+
+	fk_put64(s->fk, LOCK_A, LOCK_B);
+	f = READ(wrapped, mark_wrapped);
+	assert_int_equal(f.n_held, 1);
+	assert_true(f.held[0].always);
+	assert_int_equal(f.held[0].lock, LOCK_B + 8);
+}
+
+/* Whom it called after the lock call may have released it. */
+static void test_helper_in_doubt(void **state)
+{
+	struct scene *s = *state;
+	struct frame f = READ(doubt, mark_doubt);
+
+	assert_true(f.code_read);
+	assert_int_equal(f.n_held, 0);
+}
+
+static void test_pointers(void **state)
+{
+	struct scene *s = *state;
+	struct frame f;
+
+	fk_put64(s->fk, LOCK_A + 0x10, LOCK_B);
+	fk_put64(s->fk, LOCK_B + 8, LOCK_A + 0x100);
+	f = READ(chain, mark_chain);
+	assert_int_equal(f.n_held, 1);
+	assert_int_equal(f.held[0].lock, LOCK_A + 0x118);
+}
+
+static void test_spilled(void **state)
+{
+	struct scene *s = *state;
+	struct frame f;
+
+	fk_put64(s->fk, SP + 8, LOCK_B);
+	f = READ(spilled, mark_spilled);
+	assert_int_equal(f.n_held, 1);
+	assert_int_equal(f.held[0].lock, LOCK_B);
+}
+
+/* The lock is held, and which one it is nothing tells any more: RBX has moved on. */
+static void test_moved_on(void **state)
+{
+	struct scene *s = *state;
+	struct frame f = READ(walk, mark_walk);
+
+	assert_int_equal(f.n_held, 1);
+	assert_true(f.held[0].always);
+	assert_int_equal(f.held[0].lock, 0);
+}
+
+static void test_argument_of_caller(void **state)
+{
+	struct scene *s = *state;
+	struct kept_regs kept;
+	struct regs regs = { 0 };
+	struct frame frames[2] = { frame_at(fn_callee, end_callee, mark_callee),
+				   frame_at(fn_caller, end_caller, mark_caller) };
+	struct stack stack = { .frames = frames, .n = 2 };
+
+	regs_set(&regs, REG_X86_RBX, LOCK_A);
+	regs_get_kept(&regs, &kept);
+	frames[1].saved = &kept;
+	assert_int_equal(sections_annotate(s->sections, &s->arena, &stack), 0);
+	assert_int_equal(frames[0].n_held, 1);
+	assert_int_equal(frames[0].held[0].lock, LOCK_A + 0x20);
+	/* Another caller than the stack says would tell another lock: none is told. */
+	frames[0] = frame_at(fn_callee, end_callee, mark_callee);
+	frames[1] = frame_at(fn_helped, end_helped, mark_helped_in);
+	frames[1].saved = &kept;
+	assert_int_equal(sections_annotate(s->sections, &s->arena, &stack), 0);
+	assert_int_equal(frames[0].n_held, 1);
+	assert_int_equal(frames[0].held[0].lock, 0);
+}
+
+static void test_tried(void **state)
+{
+	struct scene *s = *state;
+	struct frame got = READ(tried, mark_tried), not = READ(tried, mark_not_got);
+
+	assert_int_equal(got.n_held, 1);
+	assert_true(got.held[0].always);
+	assert_true(not.code_read);
+	assert_int_equal(not.n_held, 0);
+}
+
+static void test_cold_part(void **state)
+{
+	struct scene *s = *state;
+	struct frame f = READ(parted, mark_parted);
+
+	assert_true(f.code_read);
+	assert_int_equal(f.n_held, 0);
+}
+
 /* Code that is not in the dump. */
 static void test_unreadable(void **state)
 {
@@ -511,6 +726,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_not_reached, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_kinds_release, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_register_reused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_helpers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_helper_of_helper, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_helper_in_doubt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pointers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_spilled, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_moved_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_argument_of_caller, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tried, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cold_part, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_saved_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_saved_registers_early, setup, teardown),
