@@ -9,7 +9,7 @@ set -eu
 build="gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev liblzma-dev libzstd-dev liblzo2-dev
 libsnappy-dev libdeflate-dev libjansson-dev libcapstone-dev libxxhash-dev libsystemd-dev
 libinih-dev"
-demo="python3 qemu-system-x86 seabios busybox-static kexec-tools makedumpfile dwarves zstd
+demo="python3 qemu-system-x86 seabios busybox-static kexec-tools makedumpfile dwarves zstd e2fsprogs
 debian-archive-keyring"
 test="$demo libclang-rt-14-dev libcmocka-dev python3-jsonschema"
 bench="$demo crash python3-drgn time"

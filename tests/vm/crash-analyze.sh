@@ -8,6 +8,7 @@ awk '$1 == "MemAvailable:" { print "free", $2 }' /proc/meminfo > /tmp/holdup/ver
 : > /tmp/holdup/verdict.messages
 # Busybox's time takes the kernel's KiB for pages: what it says of a program of some MiB, and what
 # that says of itself.
+# shellcheck disable=SC2016 # awk's fields
 hwm=$(busybox time -o /tmp/holdup/time -f "%M" awk 'BEGIN {
 	s = sprintf("%8000000s", "x")
 	while ((getline < "/proc/self/status") > 0)

@@ -7,9 +7,11 @@ the dumps as /crash.sh, and disks that follow those of the dumps.
 
 import json
 import pathlib
+import subprocess
 import tarfile
 
 import initramfs
+import kernels
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -23,12 +25,13 @@ class Work:
     def __init__(self, holdup=None):
         self.holdup = pathlib.Path(holdup or ROOT / "build/holdup")
 
-    def add_program(self, cpio):
-        """holdup and those of its shared libraries that the initramfs does not have yet."""
-        there = {lib for name in initramfs.PROGRAMS
-                 for lib in initramfs.libraries(initramfs.which(name))}
-        cpio.add(self.program, self.holdup.read_bytes())
-        for lib in initramfs.libraries(str(self.holdup)):
+    @staticmethod
+    def add_program(cpio, name, path):
+        """A program and those of its shared libraries that the archive does not have yet."""
+        there = {lib for base in initramfs.PROGRAMS
+                 for lib in initramfs.libraries(initramfs.which(base))}
+        cpio.add(name, pathlib.Path(path).read_bytes())
+        for lib in initramfs.libraries(str(path)):
             if lib not in there:
                 cpio.add(lib, pathlib.Path(lib).read_bytes())
 
@@ -38,7 +41,7 @@ class Work:
     def overlay(self):
         """An archive for the first kernel's initramfs, with the crash kernel's addition in it."""
         inner = initramfs.Cpio()
-        self.add_program(inner)
+        self.add_program(inner, self.program, self.holdup)
         inner.add("crash.sh", (HERE / self.script).read_bytes())
         self.fill(inner)
         outer = initramfs.Cpio()
@@ -110,3 +113,54 @@ def read(out):
         return json.loads(text("json")), Cost(text("cost")), messages
     except (OSError, ValueError, KeyError, ZeroDivisionError) as e:
         return None, None, f"{type(e).__name__}: {e}; {messages.strip()[-300:]}"
+
+
+class Hooks(Work):
+    """The kdump hook in the crash kernel: cases.log, and the two disks' files in big/ and small/.
+
+    Debian's own kdump-config saves dumps after it; for Fedora's kdump.sh a few lines stand in.
+    """
+
+    script = "crash-hooks.sh"
+    disks = ("big.part", "small.part")
+    sizes_mib = (640, 8)
+    file_systems = ["crc32c_generic", "crc16", "mbcache", "jbd2", "ext4"]
+
+    def __init__(self, kernel, kdump_tools, holdup=None):
+        super().__init__(holdup)
+        self.kernel = kernel
+        self.kdump_tools = kdump_tools  # unpacked
+
+    def fill(self, cpio):
+        hook = (ROOT / "systemd/kdump/holdup-kdump").read_bytes()
+        for path in ("usr/lib/holdup/holdup-kdump", "etc/kdump/pre.d/50-holdup",
+                     "etc/kdump/post.d/50-holdup"):
+            cpio.add(path, hook)
+        cpio.add("usr/sbin/kdump-config", (self.kdump_tools / "usr/sbin/kdump-config").read_bytes())
+        cpio.add("lib/lsb/init-functions", pathlib.Path("/lib/lsb/init-functions").read_bytes())
+        for name in ("dash", "findmnt", "mount"):
+            self.add_program(cpio, f"usr/bin/{name}", initramfs.which(name))
+        for name in self.file_systems:
+            data = initramfs.module(self.kernel, name)
+            if data:
+                cpio.add(f"modules/{name}.ko", data, 0o644)
+
+    def make_disks(self, out):
+        paths = [out / d for d in self.disks]
+        for path, mib in zip(paths, self.sizes_mib):
+            path.unlink(missing_ok=True)
+            with open(path, "wb") as f:
+                f.truncate(mib << 20)
+            subprocess.run([initramfs.which("mke2fs"), "-q", "-F", "-t", "ext2", "-m", "0", path],
+                           check=True, stdin=subprocess.DEVNULL)
+        return paths
+
+    def collect(self, out):
+        for disk in self.disks:
+            folder = out / disk.removesuffix(".part")
+            subprocess.run(["rm", "-rf", folder], check=True)
+            folder.mkdir()
+            subprocess.run([initramfs.which("debugfs"), "-R", f"rdump / {folder}", out / disk],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, check=True)
+            (out / disk).unlink()

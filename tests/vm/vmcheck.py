@@ -31,6 +31,7 @@ import build_module  # noqa: E402
 import crashkernel  # noqa: E402
 import fetch  # noqa: E402
 import guest  # noqa: E402
+import hooks  # noqa: E402
 import judge  # noqa: E402
 import kernels  # noqa: E402
 import lab  # noqa: E402
@@ -139,6 +140,10 @@ class Result:
         self.command = None
 
     @property
+    def title(self):
+        return f"{self.row.series} scenario {self.row.scenario.id} {self.variant}"
+
+    @property
     def passed(self):
         return not self.skipped and not self.failure and all(c.result == judge.OK
                                                              for c in self.checks)
@@ -178,10 +183,9 @@ class Check:
         told = [folder / "verdict.procvmcore.json"] if row.crash else []
         if self.args.reuse and all(f.exists() for f in files + told):
             return files
-        with kernels.locked(folder / "lock"):
-            times = lab.run(row.series, row.scenario, row.dumps, folder,
-                            vmcoreinfo=row.vmcoreinfo,
-                            crash=crashkernel.Analyze(self.args.holdup) if row.crash else None)
+        times = lab.run(row.series, row.scenario, row.dumps, folder,
+                        vmcoreinfo=row.vmcoreinfo,
+                        crash=crashkernel.Analyze(self.args.holdup) if row.crash else None)
         with self.lock:
             self.boots_again += times["boots"] - 1
         return files
@@ -227,6 +231,11 @@ class Check:
             result.failure = f"peak memory {result.mib:.0f} MiB, more than {CRASH_KERNEL_MIB}"
 
     def run_row(self, row):
+        # Somebody else's run of the same row would take the dumps away while they are judged.
+        with kernels.locked(row.folder() / "lock"):
+            return self.run_locked(row)
+
+    def run_locked(self, row):
         results = [Result(row, d) for d in row.dumps]
         in_crash = [Result(row, "/proc/vmcore")] if row.crash else []
         try:
@@ -260,8 +269,12 @@ def ready_kernels(rows):
     return missing
 
 
+def standard(args):
+    return not (args.kernel or args.scenario or args.dump)
+
+
 def choose(args, table):
-    if not (args.kernel or args.scenario or args.dump):
+    if standard(args):
         return standard_rows(table)
     ids = [int(x) for x in args.scenario.split(",")] if args.scenario else None
     rows = []
@@ -304,7 +317,7 @@ def report(results, check, schema, started):
     print()
     for r in results:
         if not r.passed and not r.skipped:
-            print(f"{r.row.series} scenario {r.row.scenario.id} {r.variant}:")
+            print(f"{r.title}:")
             for line in r.details():
                 print("    " + line.replace("\n", "\n    "))
     if schema.reason:
@@ -343,6 +356,8 @@ def main():
                     print(r.line(), flush=True)
             else:
                 futures.append(pool.submit(check.run_row, row))
+        if standard(args):
+            futures.append(pool.submit(hooks.run, args.holdup, schema.complaint))
         for f in concurrent.futures.as_completed(futures):
             for r in f.result():
                 results.append(r)
