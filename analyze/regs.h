@@ -51,6 +51,14 @@ static inline void regs_set(struct regs *regs, unsigned int reg, uint64_t value)
 	regs->known |= 1ULL << reg;
 }
 
+#define USER_REGS_SIZE (27 * 8)
+
+/*
+ * Sets the registers of x86-64's user_regs_struct (arch/x86/include/asm/user_64.h), USER_REGS_SIZE
+ * bytes, as NT_PRSTATUS has it. Its fs_base and gs_base are the user's and left out.
+ */
+void regs_from_user_regs(const void *bytes, struct regs *regs);
+
 /*
  * The registers that a call leaves alone on x86-64, as one frame has them: short, because every
  * frame of every task may keep a set.

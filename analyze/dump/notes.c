@@ -26,7 +26,6 @@
 #define NOTE_NAME_MAX 16 /* longest name of interest and its NUL, or more */
 #define PRSTATUS_PID 32
 #define PRSTATUS_REGS 112
-#define PRSTATUS_REGS_SIZE (27 * 8)
 #define QEMU_STATE_SIZE 432 /* up to and with cr[]; kernel_gs_base follows since QEMU 2.12 */
 #define QEMU_STATE_SIZE_GS (QEMU_STATE_SIZE + 8)
 #define DESC_MAX QEMU_STATE_SIZE_GS
@@ -78,27 +77,6 @@ static struct dump_cpu *cpu_add(struct dump *dump)
 	return cpu;
 }
 
-/* user_regs_struct; its fs_base and gs_base are the user's, so they are of no use here. */
-static void user_regs_parse(const uint8_t *p, struct regs *regs)
-{
-	static const int8_t order[] = {
-		REG_X86_R15, REG_X86_R14, REG_X86_R13, REG_X86_R12,	  REG_X86_RBP, REG_X86_RBX,
-		REG_X86_R11, REG_X86_R10, REG_X86_R9,  REG_X86_R8,	  REG_X86_RAX, REG_X86_RCX,
-		REG_X86_RDX, REG_X86_RSI, REG_X86_RDI, -1 /* orig_rax */, REG_IP,      REG_X86_CS,
-		REG_FLAGS,   REG_SP,	  REG_X86_SS,
-	};
-	struct cursor c = cursor_make(p, PRSTATUS_REGS_SIZE);
-
-	if (is_zero(p, PRSTATUS_REGS_SIZE))
-		return;
-	for (size_t i = 0; i < sizeof(order); i++) {
-		uint64_t v = cursor_u64(&c);
-
-		if (order[i] >= 0)
-			regs_set(regs, (unsigned int)order[i], v);
-	}
-}
-
 static int prstatus_parse(struct dump *dump, const struct note *note, const uint8_t *desc,
 			  size_t len)
 {
@@ -113,7 +91,7 @@ static int prstatus_parse(struct dump *dump, const struct note *note, const uint
 	cpu = cpu_add(dump);
 	if (!cpu)
 		return -ENOMEM;
-	if (len < PRSTATUS_REGS + PRSTATUS_REGS_SIZE) {
+	if (len < PRSTATUS_REGS + USER_REGS_SIZE) {
 		file_msg(&dump->file,
 			 "note %zu: NT_PRSTATUS of %" PRIu64
 			 " bytes where x86-64 has 336, ignoring",
@@ -123,7 +101,8 @@ static int prstatus_parse(struct dump *dump, const struct note *note, const uint
 	c = cursor_make(desc, len);
 	cursor_skip(&c, PRSTATUS_PID);
 	cpu->pid = cursor_u32(&c);
-	user_regs_parse(desc + PRSTATUS_REGS, &cpu->regs);
+	if (!is_zero(desc + PRSTATUS_REGS, USER_REGS_SIZE))
+		regs_from_user_regs(desc + PRSTATUS_REGS, &cpu->regs);
 	return 0;
 }
 

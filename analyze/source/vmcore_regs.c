@@ -23,13 +23,6 @@
 
 int crash_note_parse(const void *note, size_t size, struct regs *ret_regs, uint32_t *ret_pid)
 {
-	/* user_regs_struct; -1: orig_rax. */
-	static const int8_t order[] = {
-		REG_X86_R15, REG_X86_R14, REG_X86_R13, REG_X86_R12, REG_X86_RBP, REG_X86_RBX,
-		REG_X86_R11, REG_X86_R10, REG_X86_R9,  REG_X86_R8,  REG_X86_RAX, REG_X86_RCX,
-		REG_X86_RDX, REG_X86_RSI, REG_X86_RDI, -1,	    REG_IP,	 REG_X86_CS,
-		REG_FLAGS,   REG_SP,	  REG_X86_SS,
-	};
 	struct cursor c = cursor_make(note, size), desc;
 	uint32_t name_size = cursor_u32(&c), desc_size = cursor_u32(&c), type = cursor_u32(&c);
 	struct regs regs = { 0 };
@@ -48,13 +41,7 @@ int crash_note_parse(const void *note, size_t size, struct regs *ret_regs, uint3
 	desc = cursor_make(start, PRSTATUS_SIZE);
 	cursor_skip(&desc, PRSTATUS_PID);
 	pid = cursor_u32(&desc);
-	desc = cursor_make(start + PRSTATUS_REGS, PRSTATUS_SIZE - PRSTATUS_REGS);
-	for (size_t i = 0; i < sizeof(order); i++) {
-		uint64_t v = cursor_u64(&desc);
-
-		if (order[i] >= 0)
-			regs_set(&regs, (unsigned int)order[i], v);
-	}
+	regs_from_user_regs(start + PRSTATUS_REGS, &regs);
 	if (!regs.v[REG_IP] && !regs.v[REG_SP])
 		return -ENOENT;
 	*ret_regs = regs;
