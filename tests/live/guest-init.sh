@@ -13,7 +13,10 @@
 export PATH=/bin
 
 stty -F /dev/ttyS2 -opost 2>/dev/null
-say() { echo "LAB $*" > /dev/ttyS2; }
+stty -F /dev/ttyS3 -opost 2>/dev/null
+# Kept open: closing a tty flushes its work, and the worker may sit on a CPU that is stuck.
+exec 3> /dev/ttyS2 4> /dev/ttyS3
+say() { echo "LAB $*" >&3; }
 die() { say "failed $*"; sleep 1; reboot -f; sleep 60; }
 
 arg()
@@ -56,7 +59,6 @@ probe)
 	poweroff -f
 	;;
 esac
-stty -F /dev/ttyS3 -opost 2>/dev/null
 mkfifo /tmp/said
 HOLDUP_BPF_LOG=$(arg live.bpflog) taskset fff /bin/holdupd 2> /tmp/said &
 while read -r line; do
@@ -80,7 +82,7 @@ say "ready"
 			mark="$f $(stat -c '%i' "$f")"
 			[ "$mark" != "$sent" ] || continue
 			sent=$mark
-			{ echo "INCIDENT $mark"; cat "$f"; echo; echo "END"; } > /dev/ttyS3
+			{ echo "INCIDENT $mark"; cat "$f"; echo; echo "END"; } >&4
 		done
 		sleep 0.2
 	done
