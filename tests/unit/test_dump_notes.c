@@ -131,17 +131,21 @@ static void test_short_prstatus(void **state)
 
 static void test_descriptor_passes_end(void **state)
 {
-	struct buf notes = { 0 };
-	struct opened o;
+	static const size_t cuts[] = { 1, 4, 100, 336 };
 
-	prstatus_put(&notes, 0);
-	prstatus_put(&notes, 1);
-	notes.n -= 100;
-	open_notes(&o, notes, false);
-	assert_true(msgs_have(&o.msgs,
-			      ": note 1: descriptor of 336 bytes passes the end of the segment"));
-	assert_int_equal(dump_info(o.dump)->n_cpus, 1);
-	close_notes(&o);
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(*cuts); i++) {
+		struct buf notes = { 0 };
+		struct opened o;
+
+		prstatus_put(&notes, 0);
+		prstatus_put(&notes, 1);
+		notes.n -= cuts[i];
+		open_notes(&o, notes, false);
+		assert_true(msgs_have(&o.msgs, ": note 1: descriptor of 336 bytes passes the end of"
+					       " the segment"));
+		assert_int_equal(dump_info(o.dump)->n_cpus, 1);
+		close_notes(&o);
+	}
 }
 
 static void test_name_passes_end(void **state)
