@@ -524,6 +524,13 @@ static void test_scan(void **state)
 	assert_true(stack.frames[0].reliable);
 	assert_false(stack.frames[1].reliable);
 	assert_false(stack.frames[2].reliable);
+	/* Nothing that fits: the nearest, for a tail call may have led here. */
+	fu_put64(TOP - 0x70, RET(2));
+	fu_call(RET(2), FN(8));
+	fu_call(RET(END), FN(7));
+	put_end(TOP - 0x68);
+	unwind(FN(1) + 0x30, TOP - 0x80);
+	STACK_IS("no_orc", "caller", "ret_from_fork");
 	finish();
 }
 
@@ -685,11 +692,13 @@ static void test_return_hooks(void **state)
 	fu_put64(TOP - 0x78, FN(5));
 	put_end(TOP - 0x70);
 	fu_put64(FU_TASK + 0x40, FU_HEAP);
-	fu_put64(FU_TASK + 0x48, 1);
+	fu_put64(FU_TASK + 0x48, 2);
 	fu_put64(FU_HEAP + 0x00, RET(9)); /* an entry for another place */
 	fu_put64(FU_HEAP + 0x18, TOP - 0x1000);
 	fu_put64(FU_HEAP + 0x20, RET(2));
 	fu_put64(FU_HEAP + 0x38, TOP - 0x80);
+	fu_put64(FU_HEAP + 0x40, RET(9));
+	fu_put64(FU_HEAP + 0x58, TOP - 0x2000);
 	fu_put64(FU_TASK + 0x50, FU_HEAP + 0x200 + 16);
 	fu_put64(FU_HEAP + 0x200 + 32, RET(3));
 	fu_put64(FU_HEAP + 0x200 + 40, TOP - 0x78);
@@ -736,7 +745,7 @@ static void test_frame_pointers(void **state)
 	/* In the prologue, before the frame pointer is set: middle() must not be lost. */
 	fu_call(RET(2), FN(1));
 	fu_put64(TOP - 0x440, RET(2));
-	regs_set(&regs, REG_IP, FN(1) + 1);
+	regs_set(&regs, REG_IP, FN(1) + 3);
 	regs_set(&regs, REG_X86_RBP, TOP - 0x3c0);
 	unwind_regs(&regs);
 	STACK_IS("inner", "middle", "asm_sysvec_call_function", "struck", "outer");
