@@ -297,6 +297,8 @@ static int analyze_run(const struct arguments *args, struct msgs *msgs)
 	else if (r == 0)
 		r = text_snapshots(msgs, args->source, &taken.snapshots, &taken.n);
 	if (r < 0) {
+		if (r == -ENOMEM)
+			msgs_add(msgs, "%s: out of memory", args->source);
 		taken_done(&taken);
 		return STATUS_UNREADABLE;
 	}

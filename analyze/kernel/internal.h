@@ -7,7 +7,10 @@
 #include "kernel/kernel.h"
 #include "kernel/vmcoreinfo.h"
 
-/* Kernel image mapping and its end: arch/x86/include/asm/page_64_types.h, Documentation/x86/x86_64/mm.rst. */
+/*
+ * Kernel image mapping and its end: arch/x86/include/asm/page_64_types.h,
+ * Documentation/x86/x86_64/mm.rst.
+ */
 #define KERNEL_MAP_START 0xffffffff80000000ULL
 #define KERNEL_MAP_END 0xffffffffc0000000ULL
 
@@ -20,11 +23,6 @@
 const char *vmcoreinfo_get(const struct kernel *kernel, const char *key);
 /* The same as a number; SYMBOL() values are hexadecimal, the others as the kernel printed them. */
 int vmcoreinfo_get_u64(const struct kernel *kernel, const char *key, uint64_t *ret_value);
-
-/*
- * The kernel image as mapped: kernel->image_start (run-time _text, rounded down to 2 MiB) and
- * kernel->image_end (one past its last mapped byte), both 0 when not known.
- */
 
 /* --- provided by symbols.c and kallsyms.c --- */
 

@@ -17,7 +17,8 @@ void sections_free(struct sections *sections);
 
 /*
  * Fills frame->held, ->n_held, ->code_read, ->callee and ->callee_lock of every reliable frame of
- * @stack, in @arena; saved_regs_fill() goes before, or few addresses of locks are known. Code that cannot be read or followed leaves ->code_read false. 0 or -ENOMEM.
+ * @stack, in @arena; saved_regs_fill() goes before, or few addresses of locks are known. Code that
+ * cannot be read or followed leaves ->code_read false. 0 or -ENOMEM.
  */
 int sections_annotate(struct sections *sections, struct arena *arena, struct stack *stack);
 

@@ -42,7 +42,8 @@ struct task_table {
 
 /*
  * Reads the tasks of @kernel: first the @n_first ones at the addresses @first (the running ones;
- * zeros and repeats are left out, unreadable ones are marked ->lost), then all others of init_task's list and its thread groups.
+ * zeros and repeats are left out, unreadable ones are marked ->lost), then all others of
+ * init_task's list and its thread groups.
  * Damaged lists end early, said in ->damage. In the kernel's arena. -ENOENT when the kernel has no
  * types or no init_task, -ENOMEM.
  */
