@@ -69,10 +69,14 @@ class Truth:
         return mine or parties
 
 
-def check_lock(scenario, verdict):
+def check_lock(scenario, verdict, module_types=True):
+    """@module_types: the kernel's modules carry BTF, without which `type.field` cannot be told."""
     lock = verdict.get("lock") or {}
     kind = fact("kind", lock.get("kind"), scenario.alternatives("lock_kind"))
-    name = fact("lock", lock.get("name"), scenario.alternatives("lock_name"))
+    names = scenario.alternatives("lock_name")
+    if not module_types and any("." in n for n in names):
+        names = names + ["-"]
+    name = fact("lock", lock.get("name"), names)
     for c in (kind, name):
         if c.result == WRONG:
             return Check("lock", WRONG, c.detail)
@@ -204,14 +208,14 @@ def check_others(scenario, verdict, truth):
     return Check("others", OK), wrong
 
 
-def judge(scenario, verdict, truth_lines):
+def judge(scenario, verdict, truth_lines, module_types=True):
     """(list of checks, number of wrong holders)"""
     truth = Truth(truth_lines)
     holder, wrong1 = check_holder(scenario, verdict, truth)
     cycle, wrong2 = check_cycle(scenario, verdict, truth)
     others, wrong3 = check_others(scenario, verdict, truth)
     address = check_address(verdict, truth)
-    lock = check_lock(scenario, verdict)
+    lock = check_lock(scenario, verdict, module_types)
     if lock.result == OK and address.result == WRONG:
         lock = Check("lock", WRONG, f"address {address.detail}")
     acquired = check_acquired(scenario, verdict)

@@ -40,6 +40,9 @@ import scenarios  # noqa: E402
 SOME = [1, 3, 6, 8, 11, 15, 16]
 # Every form of kdump occurs; which scenario has which does not matter.
 KDUMP_TURNS = ["kdump-zlib", "kdump-lzo-flat", "kdump-lzo", "kdump-zlib-flat"]
+# CONFIG_DEBUG_INFO_BTF_MODULES came with 5.11 (commit 5f9ae91f7c0d): the name of a lock in an object
+# that a module allocated cannot be known before it.
+NO_MODULE_TYPES = {"5.10"}
 COLUMNS = ["event", "pattern", "lock", "waiters", "holder", "more"]
 ANALYZE_TIMEOUT_S = 120
 # What holdup may take in a crash kernel of 256 MB.
@@ -198,7 +201,8 @@ class Check:
             result.failure = f"holdup: exit {status}, no JSON: {words.strip()[-300:]}"
             return
         (dump.parent / f"verdict.{dump.name[7:]}.json").write_text(json.dumps(verdict, indent=1))
-        result.checks, result.wrong_holders = judge.judge(row.scenario, verdict, truth)
+        result.checks, result.wrong_holders = judge.judge(row.scenario, verdict, truth,
+                                                             row.series not in NO_MODULE_TYPES)
         complaint = self.schema.complaint(verdict)
         if status != 0:
             result.failure = f"holdup: exit {status}: {words.strip()[-300:]}"
@@ -217,7 +221,8 @@ class Check:
             result.failure = f"holdup in the crash kernel: {words}"
             return
         status, result.seconds, result.mib = cost.runs["json"]
-        result.checks, result.wrong_holders = judge.judge(row.scenario, verdict, truth)
+        result.checks, result.wrong_holders = judge.judge(row.scenario, verdict, truth,
+                                                             row.series not in NO_MODULE_TYPES)
         complaint = self.schema.complaint(verdict)
         of_file = json.loads((folder / f"verdict.{row.dumps[0]}.json").read_text())
         differs = judge.differences(verdict, of_file)
