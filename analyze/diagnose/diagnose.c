@@ -292,6 +292,78 @@ static enum event lockup_event(const struct diagnosis *d, const struct lockup *l
 	return EVENT_SOFT_LOCKUP;
 }
 
+/* Readers beside the one that is told as the holder. */
+static int add_other_holders(const struct diagnosis *d, const struct group *root, struct verdict *v)
+{
+	for (uint32_t i = 0; i < d->actors.n; i++) {
+		const struct actor *actor = &d->actors.v[i];
+		struct party party;
+		int r;
+
+		if (actor == root->holder.actor || (!actor->running && !actor->sleeping) ||
+		    !actor_holds(d->snapshot, root, actor))
+			continue;
+		party = party_of(d, actor);
+		r = verdict_add_evidence(v, arena_printf(v->arena, "%s has taken it as well, and not "
+								   "released it.",
+							 explain_party(v->arena, &party)));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Whoever sleeps with a spinning lock held: those who spin for it wait for what it waits for. */
+static int add_sleepers(const struct diagnosis *d, const struct lockup *lockup, struct verdict *v)
+{
+	for (uint32_t i = 0; i < lockup->n_groups; i++) {
+		const struct group *group = lockup->groups[i];
+		struct party party;
+		const char *name;
+		int r;
+
+		if (!group->holder.actor || !group->holder.actor->sleeping ||
+		    group->kind == LOCK_CSD || !lock_kind_spins(group->kind))
+			continue;
+		party = party_of(d, group->holder.actor);
+		name = group->lock < d->snapshot->n_locks ? d->snapshot->locks[group->lock].name :
+							    NULL;
+		r = verdict_add_evidence(
+			v, arena_printf(v->arena, "%s sleeps with the %s %s held, which nobody may.",
+					explain_party(v->arena, &party), lock_kind_name(group->kind),
+					name ? name : "that others spin for"));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The holder waits itself, for something that nobody is known to bring about. */
+static int add_holders_wait(const struct diagnosis *d, const struct lockup *lockup,
+			    struct verdict *v)
+{
+	const struct actor *culprit = lockup->culprit;
+	const struct group *group;
+	struct party party;
+	uint32_t index, caller;
+
+	if (!culprit || !culprit->wait || lockup->n_cycle)
+		return 0;
+	index = d->groups.of_actor[culprit - d->actors.v];
+	group = index == SNAPSHOT_NONE ? NULL : &d->groups.v[index];
+	if (!group || group->holder.actor)
+		return 0;
+	party = party_of(d, culprit);
+	caller = wait_caller(culprit->stack, culprit->wait);
+	return verdict_add_unknown(
+		v, arena_printf(v->arena, "%s waits itself, in %s for a %s; who is to end that wait is "
+					  "not known.",
+				explain_party(v->arena, &party),
+				caller == SNAPSHOT_NONE ? "an unknown function" :
+							  culprit->stack->frames[caller].function,
+				lock_kind_name(group->kind)));
+}
+
 static int describe(const struct diagnosis *d, const struct lockup *lockup, struct verdict *v)
 {
 	const struct group *root = lockup->root;
@@ -320,6 +392,12 @@ static int describe(const struct diagnosis *d, const struct lockup *lockup, stru
 	for (uint32_t i = 0; i < lockup->n_cycle; i++)
 		if (lockup->cycle[i]->holder.confidence < v->confidence)
 			v->confidence = lockup->cycle[i]->holder.confidence;
+	if (r == 0)
+		r = add_other_holders(d, root, v);
+	if (r == 0)
+		r = add_sleepers(d, lockup, v);
+	if (r == 0)
+		r = add_holders_wait(d, lockup, v);
 	if (r == 0)
 		r = explain_registers(d->snapshot, root, v);
 	if (r == 0)
@@ -497,11 +575,45 @@ static void score_actor(const struct diagnosis *d, const struct actor *actor, ui
 											    1000;
 }
 
+/* A wait of somebody who holds others up: told there, and no lockup of its own. */
+static bool lockup_is_holders_wait(const struct diagnosis *d, const struct lockup *lockup)
+{
+	const struct group *root = lockup->root;
+
+	if (!root || root->holder.actor || root->lost || lockup->n_groups != 1 ||
+	    lock_kind_spins(root->kind))
+		return false;
+	for (uint32_t i = 0; i < root->n_waiters; i++) {
+		bool holds = false;
+
+		for (uint32_t k = 0; k < d->lockups.n; k++)
+			holds |= &d->lockups.v[k] != lockup && d->lockups.v[k].root &&
+				 d->lockups.v[k].culprit == root->waiters[i].actor;
+		if (!holds)
+			return false;
+	}
+	return true;
+}
+
+/* A lock that is free holds nobody up: the next one in is on its way. */
+static bool lock_is_free(const struct diagnosis *d, const struct lockup *lockup)
+{
+	const struct lock *lock;
+
+	if (!lockup->root || lockup->root->holder.actor || lockup->root->lock >= d->snapshot->n_locks)
+		return false;
+	lock = &d->snapshot->locks[lockup->root->lock];
+	return (lockup->root->kind == LOCK_SPINLOCK || lockup->root->kind == LOCK_RWLOCK) &&
+	       lock->has_word && lock->locked == 0;
+}
+
 /* 0: nothing shows that anybody is stuck in it. Higher is worse. */
 static uint32_t lockup_score(const struct diagnosis *d, const struct lockup *lockup)
 {
 	uint32_t n_stuck = 0, score = 0;
 
+	if (lockup_is_holders_wait(d, lockup) || lock_is_free(d, lockup))
+		return 0;
 	if (lockup->culprit)
 		score_actor(d, lockup->culprit, &n_stuck, &score);
 	for (uint32_t i = 0; i < lockup->n_groups; i++)
@@ -526,6 +638,9 @@ static int add_loops(struct diagnosis *d)
 			continue;
 		for (uint32_t k = 0; k < d->lockups.n; k++)
 			known |= lockup_has(&d->lockups.v[k], actor);
+		/* One of several readers, of whom only one is told as the holder. */
+		for (uint32_t k = 0; k < d->groups.n; k++)
+			known |= actor_holds(d->snapshot, &d->groups.v[k], actor);
 		if (known)
 			continue;
 		loop = ARENA_APPEND(d->arena, d->lockups.v, d->lockups.n);

@@ -330,9 +330,12 @@ static struct candidate weigh(const struct question *q, const struct actor *acto
 	const struct waiter *waiter = group_waiter(q->group, actor);
 	const struct stack *stack = actor->stack;
 	struct candidate best = { .section = SNAPSHOT_NONE, .ref = SNAPSHOT_NONE };
+	/* It may not sleep with such a lock; only if the code proves this very one is it believed. */
+	bool asleep = actor->sleeping && lock_kind_spins(q->group->kind) &&
+		      q->snapshot->tasks[actor->task].state != TASK_STATE_DEAD;
 	uint32_t from = actor->first;
 
-	if (!actor_can_hold(q, actor))
+	if (!asleep && !actor_can_hold(q, actor))
 		return best;
 	/* What a waiter holds it took before it came to wait: at its caller's frame or further out. */
 	if (waiter) {
@@ -343,6 +346,8 @@ static struct candidate weigh(const struct question *q, const struct actor *acto
 	for (uint32_t i = from; i < stack->n; i++)
 		if (stack->frames[i].reliable)
 			weigh_frame(q, actor, from, i, waiter != NULL, &best);
+	if (asleep && !(best.proof & PROOF_TAKEN))
+		return (struct candidate){ .section = SNAPSHOT_NONE, .ref = SNAPSHOT_NONE };
 	weigh_address(q, actor, from, waiter != NULL, &best);
 	if (best.actor && actor->cpu != SNAPSHOT_NONE && lock_kind_spins(q->group->kind)) {
 		const struct cpu *cpu = &q->snapshot->cpus[actor->cpu];
@@ -422,7 +427,45 @@ static struct candidate stored_owner(const struct question *q)
 	return c;
 }
 
+bool actor_holds(const struct snapshot *snapshot, const struct group *group,
+		 const struct actor *actor)
+{
+	const struct lock *lock = group_lock(snapshot, group);
+
+	if (!lock || !kind_has_sections(group->kind))
+		return false;
+	for (uint32_t i = actor->first; i < actor->stack->n; i++)
+		if (actor->stack->frames[i].reliable &&
+		    frame_section(&actor->stack->frames[i], group->kind, lock->writer, lock->address,
+				  NULL) == SECTION_EXACT)
+			return true;
+	return false;
+}
+
 /* --- nobody left --- */
+
+/*
+ * Preemption is off more often than the locks explain that its code is known to have taken: there
+ * is one more, perhaps.
+ */
+static bool has_more_locks(const struct question *q, const struct actor *actor)
+{
+	const struct cpu *cpu = &q->snapshot->cpus[actor->cpu];
+	uint32_t known = 0;
+
+	if (!q->preempt_counts || !cpu->has_preempt || !actor->running)
+		return false;
+	for (uint32_t i = 0; i < actor->stack->n; i++)
+		for (uint32_t k = 0; k < actor->stack->frames[i].n_held; k++) {
+			struct primitive p;
+
+			known += primitive_find(actor->stack->frames[i].held[k].target, &p) &&
+				 lock_kind_spins(p.kind);
+		}
+	/* spin_lock_bh() counts among the softirqs, twice. */
+	return (cpu->preempt_count & PREEMPT_MASK) +
+		       ((cpu->preempt_count & SOFTIRQ_MASK) >= 0x200) > known;
+}
 
 /*
  * Held, but every CPU is accounted for: it waits for this lock, it is idle or in user mode, or the
@@ -444,7 +487,8 @@ static bool lock_is_lost(const struct question *q)
 
 		if (!actor_can_hold(q, actor))
 			continue;
-		if (actor->stack->n == 0 || actor->stack->stopped || from == SNAPSHOT_NONE)
+		if (actor->stack->n == 0 || actor->stack->stopped || from == SNAPSHOT_NONE ||
+		    (!waiter && actor->cpu != SNAPSHOT_NONE && has_more_locks(q, actor)))
 			return false;
 		for (uint32_t f = from; f < actor->stack->n; f++)
 			if (frame_section(&actor->stack->frames[f], q->group->kind, q->held_write,

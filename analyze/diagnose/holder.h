@@ -64,6 +64,10 @@ struct groups {
 int groups_build(struct arena *arena, const struct snapshot *snapshot,
 		 const struct actors *actors, struct groups *ret_groups);
 
+/* Does @actor's code show that it has taken this very lock, and not released it? */
+bool actor_holds(const struct snapshot *snapshot, const struct group *group,
+		 const struct actor *actor);
+
 bool lock_kind_spins(enum lock_kind kind); /* its holder cannot have gone to sleep */
 
 #endif

@@ -240,7 +240,8 @@ static bool infer_timer(const struct snapshot *snapshot, const struct actors *ac
 	const struct actor *found = NULL;
 
 	if (!hr && !function_same(primitive, "del_timer_sync") &&
-	    !function_same(primitive, "timer_delete_sync"))
+	    !function_same(primitive, "timer_delete_sync") &&
+	    !function_same(primitive, "__timer_delete_sync"))
 		return false;
 	for (uint32_t i = 0; i < snapshot->n_cpus; i++) {
 		const struct actor *actor = &actors->v[i];

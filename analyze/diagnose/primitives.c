@@ -66,6 +66,7 @@ static const struct named_primitive table[] = {
 	P("__rwsem_down_write_failed_common", RWSEM, SLOWPATH, 1, true),
 	P("__schedule", UNKNOWN, SCHEDULE, -1, true),
 	P("__synchronize_srcu", RCU, WAIT, -1, true),
+	P("__timer_delete_sync", WAITQUEUE, WAIT, -1, false),
 	P("__udelay", UNKNOWN, SPIN_AID, -1, false),
 	P("__up_read", RWSEM, RELEASE, 0, false),
 	P("__up_write", RWSEM, RELEASE, 1, false),
@@ -233,6 +234,7 @@ static const struct named_primitive table[] = {
 	P("synchronize_srcu_expedited", RCU, WAIT, -1, true),
 	P("tasklet_unlock_wait", WAITQUEUE, WAIT, -1, true),
 	P("timer_delete_sync", WAITQUEUE, WAIT, -1, false),
+	P("timer_shutdown_sync", WAITQUEUE, WAIT, -1, false),
 	P("try_to_del_timer_sync", WAITQUEUE, WAIT, -1, false),
 	P("up", SEMAPHORE, RELEASE, -1, false),
 	P("up_read", RWSEM, RELEASE, 0, false),
@@ -608,6 +610,54 @@ uint32_t context_outermost(const struct stack *stack, uint32_t frame)
 	return frame;
 }
 
+/* What functions that only poll call on each round; see polls_at(). */
+static bool function_is_poll_aid(const char *function)
+{
+	static const char *const names[] = {
+		"stop_machine_yield", "rcu_momentary_eqs", "rcu_momentary_dyntick_idle",
+		"touch_nmi_watchdog", "lock_timer_base", "__try_to_del_timer_sync",
+		"hrtimer_try_to_cancel", "hrtimer_active", "lock_hrtimer_base",
+	};
+	size_t n;
+
+	if (!function)
+		return false;
+	n = function_base_length(function);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (name_is(function, n, names[i]))
+			return true;
+	return false;
+}
+
+/*
+ * A wait that polls (del_timer_sync(), multi_cpu_stop()) may be met in whatever it calls to look:
+ * locks that it takes and drops again on each round say nothing.
+ */
+static bool polls_at(const struct stack *stack, uint32_t first, uint32_t last, struct wait *ret)
+{
+	for (uint32_t i = first; i <= last && stack->frames[i].reliable; i++) {
+		const char *function = stack->frames[i].function;
+		struct primitive p = { .act = PRIMITIVE_SPIN_AID };
+		bool known = primitive_find(function, &p);
+
+		if (known && p.act == PRIMITIVE_WAIT && !p.sleeps && i > first) {
+			struct primitive outer;
+
+			while (i < last && primitive_find(stack->frames[i + 1].function, &outer) &&
+			       outer.act == PRIMITIVE_WAIT && outer.kind == p.kind)
+				i++;
+			*ret = (struct wait){ .lock = SNAPSHOT_NONE, .write = -1, .queue_pos = -1,
+					      .waited_ns = SNAPSHOT_NO_TIME, .slow = true,
+					      .frame = i, .kind = p.kind };
+			return true;
+		}
+		if (!function_is_poll_aid(function) &&
+		    (!known || p.act == PRIMITIVE_WAIT || p.act == PRIMITIVE_SCHEDULE || p.sleeps))
+			return false;
+	}
+	return false;
+}
+
 /*
  * The wait whose innermost frame is @first, with nothing but the primitive and its helpers up to
  * the outermost frame of it. A bare schedule() is no wait for anything that has a name here.
@@ -673,7 +723,7 @@ int waits_find(struct arena *arena, const struct stack *stack, struct wait **ret
 		uint32_t last = context_outermost(stack, first);
 		struct wait wait;
 
-		if (wait_at(stack, first, last, &wait)) {
+		if (polls_at(stack, first, last, &wait) || wait_at(stack, first, last, &wait)) {
 			struct wait *item = ARENA_APPEND(arena, waits, n);
 
 			if (!item)

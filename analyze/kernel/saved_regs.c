@@ -3,8 +3,8 @@
  * GCC and clang push the callee-saved registers they need at the beginning of a function, in one
  * run that only moves between registers interrupt. The first push goes below the return address.
  * Whether a push had been made at the frame's address is told by the frame's own stack pointer: a
- * slot below it was not. A function that realigns its stack, or that pushes after a branch, ends
- * the chain: better no register than a wrong one.
+ * slot below it was not. A function that pushes after it has realigned its stack, or after a branch,
+ * ends the chain: better no register than a wrong one.
  */
 #include "kernel/saved_regs.h"
 
@@ -21,6 +21,7 @@
 struct prologue {
 	uint64_t function;
 	bool followed;	       /* false: it does something not understood */
+	bool realigned;	       /* what is pushed from here on lies who knows where */
 	uint8_t n;
 	struct {
 		uint8_t reg;   /* REG_X86_* */
@@ -89,7 +90,7 @@ static int prologue_step(struct prologue *p, const cs_insn *in, csh capstone)
 	int reg;
 
 	if (in->id == X86_INS_PUSH) {
-		if (x->operands[0].type != X86_OP_REG)
+		if (x->operands[0].type != X86_OP_REG || p->realigned)
 			return -1;
 		reg = callee_saved(x->operands[0].reg);
 		if (reg < 0 || p->n == N_SAVED)
@@ -104,8 +105,11 @@ static int prologue_step(struct prologue *p, const cs_insn *in, csh capstone)
 	if (cs_insn_group(capstone, in, CS_GRP_JUMP) || cs_insn_group(capstone, in, CS_GRP_RET))
 		return 0;
 	if (x->op_count && x->operands[0].type == X86_OP_REG &&
-	    (x->operands[0].access & CS_AC_WRITE) && x->operands[0].reg == X86_REG_RSP)
-		return in->id == X86_INS_SUB ? 0 : -1; /* "and $-16, %rsp": a realigned stack */
+	    (x->operands[0].access & CS_AC_WRITE) && x->operands[0].reg == X86_REG_RSP) {
+		/* "and $-16, %rsp", as in __mutex_lock(): what was pushed before has its place. */
+		p->realigned = in->id == X86_INS_AND && p->n;
+		return in->id == X86_INS_SUB ? 0 : p->realigned ? 1 : -1;
+	}
 	return 1;
 }
 

@@ -188,6 +188,11 @@ asm(".pushsection .rodata\n"
     "fn_realign: push %rbp\n mov %rsp, %rbp\n and $-32, %rsp\n push %rbx\n call fn_work\n"
     "mark_realign: leave\n ret\n"
     "end_realign: .balign 16\n"
+    /* … but what it pushed before lies where it always does. */
+    ".globl fn_pushed, mark_pushed, end_pushed\n"
+    "fn_pushed: push %rbp\n mov %rsp, %rbp\n push %rbx\n and $-32, %rsp\n sub $0x20, %rsp\n"
+    " call fn_work\nmark_pushed: lea -8(%rbp), %rsp\n pop %rbx\n pop %rbp\n ret\n"
+    "end_pushed: .balign 16\n"
     "code_end:\n"
     ".popsection\n");
 
@@ -226,6 +231,7 @@ FUNCTION(interruptible)
 FUNCTION(indirect)
 FUNCTION(reader)
 FUNCTION(realign)
+FUNCTION(pushed)
 FUNCTION(reused)
 FUNCTION(helped)
 FUNCTION(wrapped)
@@ -267,6 +273,7 @@ DECLARE(mark_interruptible)
 DECLARE(mark_indirect)
 DECLARE(mark_reader)
 DECLARE(mark_realign)
+DECLARE(mark_pushed)
 DECLARE(mark_reused)
 
 #define LOCK_A 0xffff888000123440ULL
@@ -708,6 +715,25 @@ static void test_saved_registers_realigned(void **state)
 	assert_null(frames[1].saved);
 }
 
+static void test_saved_registers_before_realigning(void **state)
+{
+	struct scene *s = *state;
+	uint64_t cfa = SP + 0x60;
+	struct regs regs = { 0 };
+	struct frame frames[2] = { frame_at(fn_pushed, end_pushed, mark_pushed),
+				   frame_at(fn_two, end_two, mark_two) };
+	struct stack stack = { .frames = frames, .n = 2 };
+
+	regs_set(&regs, REG_X86_RBX, 1);
+	frames[0].regs = &regs;
+	frames[1].sp = cfa;
+	fk_put64(s->fk, cfa - 16, LOCK_B);
+	fk_put64(s->fk, cfa - 24, LOCK_A);
+	assert_int_equal(saved_regs_fill(s->saved, &s->arena, &stack), 0);
+	assert_int_equal(kept(&frames[1], REG_X86_RBP), LOCK_B);
+	assert_int_equal(kept(&frames[1], REG_X86_RBX), LOCK_A);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -739,6 +765,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_saved_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_saved_registers_early, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_saved_registers_realigned, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_saved_registers_before_realigning, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

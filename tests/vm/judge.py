@@ -157,7 +157,8 @@ def check_holder(scenario, verdict, truth):
     if not among(holder["function"], functions):
         return Check("holder", WRONG, f"function {holder['function']}"), False
     # A task that sleeps is on no CPU.
-    due = ["pid", "comm"] + ([] if verdict.get("event") == "hung-task" else ["cpu"])
+    asleep = verdict.get("event") == "hung-task" or "asleep" in scenario.notes()
+    due = ["pid", "comm"] + ([] if asleep else ["cpu"])
     if any(holder.get(k) is None for k in due):
         return Check("holder", UNKNOWN, holder_words(holder)), False
     if not among(holder["comm"], scenario.alternatives("holder_comm")):
