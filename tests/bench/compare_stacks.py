@@ -27,6 +27,10 @@ CRASH_PATH = re.compile(
     r"first_nmi|repeat_nmi|oops_end|page_fault_oops|die|die_addr|exc_\w+|asm_exc_\w+|no_context|"
     r"__bad_area_nosemaphore|do_trap|do_error_trap)(\.|$)")
 
+# Where a whole stack ends: a kernel thread's or a CPU's first code, or an entry from user mode.
+BOTTOM = re.compile(r"^(ret_from_fork|secondary_startup_64|common_startup_64|entry_|asm_|"
+                    r"x86_64_start_kernel|start_kernel)")
+
 # Classes in which our stack is not the better one: any such stack is a failure.
 BAD = {"ours shorter", "ours wrong", "differs"}
 
@@ -206,6 +210,9 @@ def classify(ours, theirs):
             kinds.add("peer repeats frames of the stack left in place of these")
         elif not b:
             kinds.add("peer has no frames")
+        elif at_tail and tag == "delete" and (ours["stopped"] or
+                                              not BOTTOM.match(ours["frames"][-1][1])):
+            kinds.add("differs")
         elif at_tail and tag == "delete":
             kinds.add("peer ends early")
         elif at_tail and tag == "insert":
@@ -216,8 +223,11 @@ def classify(ours, theirs):
             kinds.add("peer has frames more")
         elif tag == "replace" and all("linked" in f[2] for f in ours["frames"][i1:i2]):
             kinds.add("peer has another address where ours calls the function above")
-        elif at_tail:
+        elif at_tail and BOTTOM.match(ours["frames"][-1][1]) and not ours["stopped"] and \
+                not BOTTOM.match(theirs[-1][1]):
             kinds.add("peer goes astray")
+        elif at_tail:
+            kinds.add("ours wrong")
         else:
             kinds.add("differs")
     return " + ".join(sorted(kinds))
@@ -289,7 +299,7 @@ def main():
                    help="show N stacks of each class other than 'same'")
     p.add_argument("dumps", nargs="+")
     args = p.parse_args()
-    bad = 0
+    bad, totals, on_cpu = 0, collections.Counter(), collections.Counter()
     for dump in args.dumps:
         ours = stacks_probe(args, dump)
         frames = sum(len(s["frames"]) for s in ours.values())
@@ -297,9 +307,17 @@ def main():
         print(f"{dump}: {len(ours)} stacks of ours, {frames} frames, {unsure} unreliable, "
               f"{sum(1 for s in ours.values() if s['stopped'])} ended early")
         results = {p: compare(args, dump, p, ours) for p in args.peer or PEERS}
-        agreed = {t for p, r in results.items() if p != "drgn-below" for t in r[0]["same"]}
+        agreed = {t for p, r in results.items() if p != "drgn-below" for t in r[0].get("same", [])}
         for peer, result in results.items():
             bad += report(args, peer, *result, agreed)
+            for name, tasks in result[0].items():
+                totals[peer, name] += len(tasks)
+                on_cpu[peer, name] += sum(1 for t in tasks
+                                          if result[1].get(t, {}).get("cpu") is not None)
+    if len(args.dumps) > 1:
+        print(f"all {len(args.dumps)} dumps:")
+        for (peer, name), n in sorted(totals.items(), key=lambda t: (t[0][0], -t[1])):
+            print(f"  {peer:10} {n:6} of which CPUs {on_cpu[peer, name]:4}  {name}")
     return 1 if bad else 0
 
 
