@@ -163,11 +163,19 @@ def resolve(apt, meta, pattern):
     raise FetchError(f"{apt.suite}: {meta} names no versioned package")
 
 
+def in_cache(folder):
+    """True if a kernel is there as this version of the lab wants it."""
+    try:
+        return json.loads((folder / "kernel.json").read_text()).get("layout") == kernels.LAYOUT
+    except OSError:
+        return False
+
+
 def fetch(series, refresh):
     base = kernels.cache_dir() / "kernels"
     link = base / series
-    if not refresh and (link / "kernel.json").exists():
-        say(f"{series}: {json.loads((link / 'kernel.json').read_text())['release']} is in the cache")
+    if not refresh and in_cache(link):
+        say(f"{series}: {kernels.Kernel(series).release} is in the cache")
         return
     base.mkdir(parents=True, exist_ok=True)
     apt = Apt(kernels.SUITES[series])
@@ -175,10 +183,12 @@ def fetch(series, refresh):
     release = resolve(apt, "linux-image-amd64", r"linux-image-(\d.*)")
     say(f"{series}: {apt.suite} has {release}")
     final = base / release
-    if not (final / "kernel.json").exists():
+    if not in_cache(final):
         tmp = pathlib.Path(tempfile.mkdtemp(prefix=f".{release}.", dir=base))
         try:
             fetch_into(apt, series, release, tmp)
+            if (final / "debug").is_dir():
+                (final / "debug").rename(tmp / "debug")
             if final.exists():
                 shutil.rmtree(final)
             tmp.rename(final)
@@ -211,6 +221,7 @@ def fetch_into(apt, series, release, tmp):
     for dep in apt.depends(headers):
         if re.match(r"linux-(headers-.*-common|kbuild-|compiler-gcc-.*)", dep):
             get(dep, "headers")
+    fetch_makedumpfile(apt, get)
     newer = kernels.programs_for_newer_libc(tmp / "headers")
     if newer:
         # build_module.py runs these by the suite's own loader.
@@ -218,8 +229,33 @@ def fetch_into(apt, series, release, tmp):
         for lib in ("libc6", "libelf1t64", "zlib1g", "libzstd1"):
             get(lib, "hostlibs")
     shutil.rmtree(debs)
-    info = {"series": series, "suite": apt.suite, "release": release, "packages": packages}
+    info = {"series": series, "suite": apt.suite, "release": release, "packages": packages,
+            "layout": kernels.LAYOUT}
     (tmp / "kernel.json").write_text(json.dumps(info, indent=1) + "\n")
+
+
+def fetch_makedumpfile(apt, get):
+    """The suite's makedumpfile and its libraries, where this machine's is older.
+
+    It must know the kernel's page types: 1.7.2 takes some slab pages of 6.12 (in which slab is a page
+    type, 46df8e73a4a3) for user pages, and -d 31 leaves task_structs out of the dump.
+    """
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "makedumpfile"],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    theirs = (apt.show("makedumpfile") or {}).get("Version")
+    if not theirs:
+        raise FetchError(f"{apt.suite}: no package makedumpfile")
+    newer = subprocess.run(["dpkg", "--compare-versions", done.stdout.strip(), "lt-nl", theirs])
+    if done.returncode == 0 and newer.returncode:
+        return
+    wanted, seen = ["makedumpfile"], set()
+    while wanted:
+        name = wanted.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        get(name, "tools")
+        wanted += [d for d in apt.depends(name) if d.startswith(("lib", "zlib"))]
 
 
 def fetch_debug(series):

@@ -51,12 +51,7 @@ write_dump()
 {
 	variant=$1
 	disk=$2
-	# makedumpfile 1.7.2 does not know that slab became a page type (6.10, commit
-	# 46df8e73a4a3): it takes some slab pages, task_structs among them, for user pages.
-	case $(uname -r) in
-	6.1[0-9]*) opts="-d 23" ;;
-	*) opts="-d 31" ;;
-	esac
+	opts="-d 31"
 	case $variant in
 	kdump-zlib*) opts="-c $opts" ;;
 	kdump-lzo*) opts="-l $opts" ;;

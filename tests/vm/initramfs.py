@@ -76,6 +76,27 @@ def libraries(binary):
             yield m.group(1)
 
 
+def suite_makedumpfile(kernel, cpio):
+    """The makedumpfile of the kernel's own suite, with its libc and loader, where it was fetched."""
+    tools = kernel.dir / "tools"
+    if not tools.is_dir():
+        return False
+    binary = next(tools.rglob("bin/makedumpfile"))
+    loader = next(tools.rglob("ld-linux-x86-64.so.2"))
+    folders = ":".join(sorted({str(p.parent) for p in tools.rglob("*.so.*")}))
+    done = subprocess.run([str(loader), "--library-path", folders, "--list", str(binary)],
+                          stdout=subprocess.PIPE, text=True, check=True)
+    for name, path in re.findall(r"^\s*(\S+) => (/\S+) \(0x", done.stdout, re.M):
+        if not path.startswith(str(tools)):
+            raise SystemExit(f"{binary}: {name} is not among the fetched packages")
+        cpio.add(f"suite/lib/{os.path.basename(name)}", pathlib.Path(path).read_bytes())
+    cpio.add("suite/ld.so", loader.read_bytes())
+    cpio.add("suite/makedumpfile", binary.read_bytes())
+    cpio.add("bin/makedumpfile", b"#!/bin/busybox sh\n"
+             b"exec /suite/ld.so --library-path /suite/lib /suite/makedumpfile \"$@\"\n")
+    return True
+
+
 def module(kernel, name):
     """A module's bytes, decompressed, or None where the kernel has it built in or not at all."""
     for path in kernel.modules_dir.rglob(f"{name}.ko*"):
@@ -92,7 +113,10 @@ def module(kernel, name):
 def common(kernel, cpio):
     cpio.add("init", (HERE / "guest-init.sh").read_bytes())
     done = set()
-    for name in PROGRAMS:
+    programs = [p for p in PROGRAMS if p != "makedumpfile"]
+    if not suite_makedumpfile(kernel, cpio):
+        programs.append("makedumpfile")
+    for name in programs:
         binary = which(name)
         cpio.add(f"bin/{name}", pathlib.Path(binary).read_bytes())
         for lib in libraries(binary):

@@ -5,6 +5,7 @@
     <cache>/kernels/<release>/headers/   linux-headers, -common and kbuild, unpacked
     <cache>/kernels/<release>/hostlibs/  libc of the suite, where its build programs need a newer one
     <cache>/kernels/<release>/build/     the lab's module, built (build_module.py)
+    <cache>/kernels/<release>/tools/     the suite's makedumpfile, where this machine's is older
     <cache>/kernels/<release>/debug/     vmlinux of the -dbg package, when fetched
     <cache>/kernels/<release>/kernel.json  what was unpacked from which package
     <cache>/kernels/<series>             link to the release in use
@@ -22,6 +23,8 @@ import re
 # Series as the tests name them, and the Debian suite that carries each.
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie"}
 DEFAULT_SERIES = "6.1"
+# Of a kernel's folder in the cache; another one is fetched anew.
+LAYOUT = 3
 
 
 def cache_dir():
