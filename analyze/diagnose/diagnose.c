@@ -283,7 +283,7 @@ static int state_word(const struct diagnosis *d, struct verdict *v)
 
 static enum event lockup_event(const struct diagnosis *d, const struct lockup *lockup)
 {
-	if (d->happening.event != EVENT_NONE)
+	if (d->happening.event != EVENT_NONE && d->happening.event != EVENT_OOPS)
 		return d->happening.event;
 	if (d->snapshot->kind == SOURCE_LIVE)
 		return EVENT_EARLY_WARNING;
@@ -629,6 +629,9 @@ static uint32_t lockup_score(const struct diagnosis *d, const struct lockup *loc
 /* CPUs that are stuck, wait for nothing, and hold nothing that others wait for: loops. */
 static int add_loops(struct diagnosis *d)
 {
+	/* A CPU that oopsed was at work, and what a watchdog said before that is over. */
+	if (d->happening.event == EVENT_OOPS)
+		return 0;
 	for (uint32_t i = 0; i < d->snapshot->n_cpus; i++) {
 		const struct actor *actor = &d->actors.v[i];
 		bool known = false;
@@ -794,8 +797,15 @@ static int choose(struct diagnosis *d, struct verdict *v)
 	}
 	if (n == 0)
 		return describe_unseen(d, v);
-	r = describe(d, &d->lockups.v[order[0]], v);
-	for (uint32_t i = 1; i < n && r == 0; i++) {
+	/* An oops that brought the kernel down is the event, whoever else was stuck beside it. */
+	if (d->happening.event == EVENT_OOPS) {
+		r = describe_healthy(d, v);
+		if (r == 0)
+			r = explain_summary(d->snapshot, v);
+	} else {
+		r = describe(d, &d->lockups.v[order[0]], v);
+	}
+	for (uint32_t i = d->happening.event == EVENT_OOPS ? 0 : 1; i < n && r == 0; i++) {
 		struct verdict *other, **slot;
 
 		r = verdict_new(v->arena, &other);

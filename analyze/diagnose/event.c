@@ -58,6 +58,15 @@ static bool panic_event(const char *panic, enum event *ret_event)
 		{ "Fatal exception", EVENT_OOPS },
 		{ "Oops", EVENT_OOPS },
 		{ "Fatal trap", EVENT_OOPS },
+		/* An oops with a crash kernel loaded goes there before panic() has said a word. */
+		{ "NULL pointer", EVENT_OOPS },
+		{ "nable to handle", EVENT_OOPS },
+		{ "general protection fault", EVENT_OOPS },
+		{ "kernel BUG at", EVENT_OOPS },
+		{ "invalid opcode", EVENT_OOPS },
+		{ "divide error", EVENT_OOPS },
+		{ "double fault", EVENT_OOPS },
+		{ "stack guard page", EVENT_OOPS },
 	};
 
 	if (!panic)

@@ -17,7 +17,6 @@
 #define SOFTIRQ_MASK 0xff00u /* … and softirqs or bottom halves disabled */
 #define CLEAR_MARGIN 0.1     /* how far the best must be ahead of the next */
 #define FUNCTION_SIZE_MAX 0x10000 /* hardly any is larger */
-#define SECOND_NS 1000000000ULL
 
 bool lock_kind_spins(enum lock_kind kind)
 {
