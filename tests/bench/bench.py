@@ -73,14 +73,17 @@ class Case:
         self.check(p.stdout.decode(errors="replace"))
 
     def once(self):
-        with self.input() as stdin, tempfile.TemporaryFile() as out:
+        with self.input() as stdin, tempfile.TemporaryFile() as out, \
+                tempfile.TemporaryFile() as err:
             start = time.perf_counter()
-            p = subprocess.Popen(self.argv, stdin=stdin, stdout=out, stderr=subprocess.DEVNULL)
+            p = subprocess.Popen(self.argv, stdin=stdin, stdout=out, stderr=err)
             _, status, usage = os.wait4(p.pid, 0)
             wall = time.perf_counter() - start
             p.returncode = os.waitstatus_to_exitcode(status)
+            err.seek(0)
+            words = err.read().decode(errors="replace").strip()[-300:]
         if p.returncode:
-            raise BadAnswer(f"exit status {p.returncode} in a later run")
+            raise BadAnswer(f"exit status {p.returncode} in a later run: {words}")
         self.runs.append(Run(wall, usage.ru_utime + usage.ru_stime))
 
     def median(self, what):
@@ -146,7 +149,7 @@ def make_cases(args, kernel, dumps):
 
 def measure(args, cases, unwinding):
     """The cases that could be measured; others are told."""
-    good = []
+    good, failed = [], []
     for case in cases:
         try:
             case.warm_up()
@@ -160,8 +163,13 @@ def measure(args, cases, unwinding):
             # crash takes seconds: in every other round is enough.
             if case.program == "crash" and i % 2:
                 continue
-            for _ in range(PER_ROUND[case.program]):
-                case.once()
+            try:
+                for _ in range(PER_ROUND[case.program]):
+                    case.once()
+            except BadAnswer as e:
+                failed.append(case)
+                print(f"{case.program} on {case.dump}: given up: {e}", flush=True)
+        good = [case for case in good if case not in failed]
         unwinding.once()
     return good
 
