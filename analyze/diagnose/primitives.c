@@ -495,6 +495,8 @@ bool function_is_crash_path(const char *function)
 		"print_cpu_stall", "check_cpu_stall", "panic_on_rcu_stall", "rcu_sched_clock_irq",
 		"native_stop_other_cpus", "relocate_kernel", "crash_stop_this_cpu", "perf_event_nmi_handler",
 		"softlockup_fn", "emergency_restart", "panic_smp_self_stop",
+		"stop_this_cpu", "smp_stop_nmi_callback", "smp_reboot_interrupt", "local_cpu_stop",
+		"ipi_cpu_stop", "ipi_cpu_crash_stop",
 		"nmi_panic_self_stop", "native_machine_emergency_restart",
 	};
 	size_t n;

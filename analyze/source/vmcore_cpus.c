@@ -9,9 +9,7 @@
 /* Machinery that stops a CPU for the crash: not what the CPU was doing. */
 static bool frame_is_stop(const struct frame *frame)
 {
-	return frame->context == CONTEXT_NMI || function_is_crash_path(frame->function) ||
-	       function_same(frame->function, "stop_this_cpu") ||
-	       function_same(frame->function, "sysvec_reboot");
+	return frame->context == CONTEXT_NMI || function_is_crash_path(frame->function);
 }
 
 const struct regs *stack_work_regs(const struct stack *stack, const struct regs *innermost)
