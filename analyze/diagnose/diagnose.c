@@ -14,8 +14,10 @@
 #include "diagnose/explain.h"
 #include "diagnose/graph.h"
 #include "diagnose/holder.h"
+#include "diagnose/party.h"
 #include "diagnose/primitives.h"
 #include "diagnose/reported.h"
+#include "diagnose/roles.h"
 #include "signature.h"
 #include "verdict.h"
 
@@ -28,125 +30,6 @@ struct diagnosis {
 	struct happening happening;
 };
 
-/* --- people --- */
-
-static void party_set_frame(struct party *party, const struct stack *stack, uint32_t frame)
-{
-	const struct frame *f;
-
-	party->frame = frame;
-	if (frame >= stack->n)
-		return;
-	f = &stack->frames[frame];
-	party->function = f->function;
-	party->module = f->module;
-	party->offset = f->offset;
-	party->address = f->address;
-	party->file = f->file;
-	party->line = f->line;
-}
-
-static struct party party_of(const struct diagnosis *d, const struct actor *actor)
-{
-	return (struct party){
-		.cpu = actor_cpu(d->snapshot, actor),
-		.pid = actor_pid(d->snapshot, actor),
-		.comm = actor_comm(d->snapshot, actor),
-		.time_ns = SNAPSHOT_NO_TIME,
-		.lock = SNAPSHOT_NONE,
-		.snapshot_cpu = actor->cpu,
-		.snapshot_task = actor->task,
-		.frame = SNAPSHOT_NONE,
-	};
-}
-
-/*
- * What the waiter called: by its code where that was read, as the compiler may have turned the
- * primitive's own call of its slow path into a jump, which leaves no frame.
- */
-static const char *waiter_primitive(const struct waiter *waiter)
-{
-	const struct stack *stack = waiter->actor->stack;
-	uint32_t frame = waiter->wait->frame;
-	struct primitive p;
-
-	if (waiter->caller != SNAPSHOT_NONE && stack->frames[waiter->caller].callee &&
-	    primitive_find(stack->frames[waiter->caller].callee, &p))
-		return stack->frames[waiter->caller].callee;
-	/* Wrappers say less than what they call: task_rq_lock(), on_each_cpu(). */
-	for (uint32_t i = frame; i > 0; i--) {
-		const struct frame *inner = &stack->frames[i - 1];
-
-		if (!inner->reliable)
-			continue;
-		if (!primitive_is_wrapper(stack->frames[frame].function) ||
-		    !primitive_find(inner->function, &p) || p.kind != waiter->wait->kind ||
-		    p.act == PRIMITIVE_SLOWPATH)
-			break;
-		frame = i - 1;
-	}
-	return stack->frames[frame].function;
-}
-
-static struct party waiter_party(const struct diagnosis *d, const struct waiter *waiter)
-{
-	const struct stack *stack = waiter->actor->stack;
-	struct party party = party_of(d, waiter->actor);
-
-	if (waiter->caller != SNAPSHOT_NONE)
-		party_set_frame(&party, stack, waiter->caller);
-	party.primitive = waiter_primitive(waiter);
-	party.lock = waiter->wait->lock;
-	party.time_ns = waiter->wait->waited_ns;
-	if (party.time_ns == SNAPSHOT_NO_TIME && waiter->actor->sleeping)
-		party.time_ns = d->snapshot->tasks[waiter->actor->task].last_ran_ns;
-	return party;
-}
-
-/*
- * What a holder is doing: the innermost telling frame of what it runs now. In a self-deadlock that
- * would be the waiting, so there it is what was going on where the lock is held.
- */
-static struct party holder_party(const struct diagnosis *d, const struct group *group)
-{
-	const struct candidate *c = &group->holder;
-	const struct actor *actor = c->actor;
-	const struct stack *stack = actor->stack;
-	struct party party = party_of(d, actor);
-	uint32_t frame = SNAPSHOT_NONE;
-
-	if ((c->proof & PROOF_SAME_STACK) && c->section != SNAPSHOT_NONE) {
-		uint32_t from = context_innermost(stack, c->section);
-
-		for (uint32_t i = 0; i < group->n_waiters; i++)
-			if (group->waiters[i].actor == actor &&
-			    group->waiters[i].caller != SNAPSHOT_NONE &&
-			    group->waiters[i].caller >= from)
-				from = c->section;
-		frame = stack_telling(stack, from, c->section);
-	} else if (actor->wait) {
-		frame = wait_caller(stack, actor->wait);
-		if (frame != SNAPSHOT_NONE && !frame_is_telling(&stack->frames[frame]))
-			frame = stack_telling(stack, frame, stack->n);
-	} else {
-		frame = stack_telling(stack, actor->first, actor->last);
-	}
-	if (frame == SNAPSHOT_NONE)
-		frame = c->section;
-	if (frame == SNAPSHOT_NONE && !actor->cut_off)
-		frame = stack_telling(stack, 0, stack->n);
-	if (frame != SNAPSHOT_NONE)
-		party_set_frame(&party, stack, frame);
-	if (c->section != SNAPSHOT_NONE)
-		party.acquired_in = c->site && c->site->via ? c->site->via :
-							      stack->frames[c->section].function;
-	else if (group->lock < d->snapshot->n_locks)
-		party.acquired_in = d->snapshot->locks[group->lock].owner_function;
-	if (group->lock < d->snapshot->n_locks)
-		party.time_ns = d->snapshot->locks[group->lock].held_ns;
-	return party;
-}
-
 /* --- one lockup into one verdict --- */
 
 static int add_waiters(const struct diagnosis *d, const struct lockup *lockup, struct verdict *v)
@@ -158,7 +41,7 @@ static int add_waiters(const struct diagnosis *d, const struct lockup *lockup, s
 
 			if (!slot)
 				return -ENOMEM;
-			*slot = waiter_party(d, &lockup->groups[i]->waiters[k]);
+			*slot = waiter_party(d->snapshot, &lockup->groups[i]->waiters[k]);
 			slot->behind = lockup->groups[i] != lockup->root &&
 				       lockup->groups[i]->holder.actor != lockup->culprit;
 			if (!lockup->groups[i]->waiters[k].actor->sleeping)
@@ -193,10 +76,10 @@ static int add_cycle(const struct diagnosis *d, const struct lockup *lockup, str
 		if (!edge)
 			return -ENOMEM;
 		edge->lock = group->lock;
-		edge->holder = holder_party(d, group);
+		edge->holder = holder_party(d->snapshot, group);
 		for (uint32_t k = 0; k < group->n_waiters; k++)
 			if (group->waiters[k].actor == waits)
-				edge->waiter = waiter_party(d, &group->waiters[k]);
+				edge->waiter = waiter_party(d->snapshot, &group->waiters[k]);
 	}
 	return 0;
 }
@@ -248,7 +131,7 @@ static int set_looper(const struct diagnosis *d, const struct lockup *lockup, st
 	uint32_t frame = stack_telling(actor->stack, actor->first, actor->last);
 
 	v->has_holder = true;
-	v->holder = party_of(d, actor);
+	v->holder = party_of(d->snapshot, actor);
 	if (frame != SNAPSHOT_NONE)
 		party_set_frame(&v->holder, actor->stack, frame);
 	v->confidence = report ? 0.9 : 0.7;
@@ -303,7 +186,7 @@ static int add_other_holders(const struct diagnosis *d, const struct group *root
 		if (actor == root->holder.actor || (!actor->running && !actor->sleeping) ||
 		    !actor_holds(d->snapshot, root, actor))
 			continue;
-		party = party_of(d, actor);
+		party = party_of(d->snapshot, actor);
 		r = verdict_add_evidence(v, arena_printf(v->arena, "%s has taken it as well, and not "
 								   "released it.",
 							 explain_party(v->arena, &party)));
@@ -325,7 +208,7 @@ static int add_sleepers(const struct diagnosis *d, const struct lockup *lockup, 
 		if (!group->holder.actor || !group->holder.actor->sleeping ||
 		    group->kind == LOCK_CSD || !lock_kind_spins(group->kind))
 			continue;
-		party = party_of(d, group->holder.actor);
+		party = party_of(d->snapshot, group->holder.actor);
 		name = group->lock < d->snapshot->n_locks ? d->snapshot->locks[group->lock].name :
 							    NULL;
 		r = verdict_add_evidence(
@@ -353,7 +236,7 @@ static int add_holders_wait(const struct diagnosis *d, const struct lockup *lock
 	group = index == SNAPSHOT_NONE ? NULL : &d->groups.v[index];
 	if (!group || group->holder.actor)
 		return 0;
-	party = party_of(d, culprit);
+	party = party_of(d->snapshot, culprit);
 	caller = wait_caller(culprit->stack, culprit->wait);
 	return verdict_add_unknown(
 		v, arena_printf(v->arena, "%s waits itself, in %s for a %s; who is to end that wait is "
@@ -378,7 +261,7 @@ static int describe(const struct diagnosis *d, const struct lockup *lockup, stru
 	set_lock(d, root, v);
 	if (root->holder.actor) {
 		v->has_holder = true;
-		v->holder = holder_party(d, root);
+		v->holder = holder_party(d->snapshot, root);
 		v->confidence = root->holder.confidence;
 		r = explain_holder(d->snapshot, root, v);
 	} else {
@@ -410,72 +293,6 @@ static int describe(const struct diagnosis *d, const struct lockup *lockup, stru
 		r = verdict_add_evidence(v, arena_printf(v->arena, "The kernel reported: \"%s\".",
 							 d->happening.report->text));
 	return r < 0 ? r : explain_summary(d->snapshot, v);
-}
-
-/* --- CPUs' roles --- */
-
-static bool is_party(const struct verdict *v, uint32_t cpu, bool *ret_holder)
-{
-	*ret_holder = v->has_holder && v->holder.snapshot_cpu == cpu;
-	if (*ret_holder)
-		return true;
-	for (uint32_t i = 0; i < v->n_waiters; i++)
-		if (v->waiters[i].snapshot_cpu == cpu)
-			return true;
-	return false;
-}
-
-static int add_bystander(const struct diagnosis *d, struct verdict *v, const struct actor *actor,
-			 const char *why)
-{
-	struct bystander *slot = ARENA_APPEND(v->arena, v->bystanders, v->n_bystanders);
-
-	if (!slot)
-		return -ENOMEM;
-	*slot = (struct bystander){ actor_cpu(d->snapshot, actor), actor_pid(d->snapshot, actor),
-				    actor_comm(d->snapshot, actor), why };
-	return 0;
-}
-
-static int set_roles(const struct diagnosis *d, struct verdict *v)
-{
-	const struct snapshot *snapshot = d->snapshot;
-	int r = 0;
-
-	v->cpu_roles = arena_calloc(v->arena, snapshot->n_cpus + 1, sizeof(*v->cpu_roles));
-	if (!v->cpu_roles)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < snapshot->n_cpus && r == 0; i++) {
-		const struct actor *actor = &d->actors.v[i];
-		enum role role = ROLE_UNKNOWN;
-		bool holder;
-
-		if (is_party(v, i, &holder))
-			role = holder ? ROLE_HOLDER : ROLE_WAITER;
-		for (uint32_t k = 0; k < v->n_others && role == ROLE_UNKNOWN; k++)
-			if (is_party(v->others[k], i, &holder))
-				role = holder ? ROLE_HOLDER : ROLE_WAITER;
-		if (role == ROLE_UNKNOWN && actor->idle) {
-			role = ROLE_IDLE;
-		} else if (role == ROLE_UNKNOWN && snapshot->cpus[i].panic) {
-			role = ROLE_PANIC;
-			r = add_bystander(d, v, actor,
-					  snapshot->cpus[i].has_stack ?
-						  "it ran the panic, and has no part in the "
-						  "lockup by its own stack" :
-						  "it ran the panic; its stack is not shown, and "
-						  "nothing else says that it has a part in the "
-						  "lockup");
-		} else if (role == ROLE_UNKNOWN && actor->user) {
-			role = ROLE_BYSTANDER;
-			r = add_bystander(d, v, actor, "it was in user mode");
-		} else if (role == ROLE_UNKNOWN && snapshot->cpus[i].has_stack) {
-			role = ROLE_BYSTANDER;
-			r = add_bystander(d, v, actor, "it was at work on something else");
-		}
-		v->cpu_roles[i] = role;
-	}
-	return r;
 }
 
 /* --- which of them is the verdict --- */
@@ -700,7 +517,7 @@ static int describe_healthy(struct diagnosis *d, struct verdict *v)
 
 			if (!slot)
 				return -ENOMEM;
-			*slot = waiter_party(d, &hot->waiters[i]);
+			*slot = waiter_party(d->snapshot, &hot->waiters[i]);
 		}
 	}
 	return 0;
@@ -749,7 +566,7 @@ static int describe_unseen(struct diagnosis *d, struct verdict *v)
 							 d->happening.report->text));
 	for (uint32_t i = 0; i < d->actors.n && r == 0; i++) {
 		const struct actor *actor = &d->actors.v[i];
-		struct party party = party_of(d, actor);
+		struct party party = party_of(d->snapshot, actor);
 
 		if (!actor->cut_off || !actor_is_stuck(d->snapshot, actor))
 			continue;
@@ -844,7 +661,7 @@ int diagnose(const struct snapshot *snapshot, struct verdict **ret_verdict)
 	if (r == 0)
 		r = choose(&d, v);
 	if (r == 0)
-		r = set_roles(&d, v);
+		r = roles_set(snapshot, &d.actors, v);
 	for (uint32_t i = 0; i < snapshot->n_unknowns && r == 0; i++)
 		r = verdict_add_unknown(v, snapshot->unknowns[i]);
 	if (r < 0) {
