@@ -138,6 +138,8 @@ struct wait {
 	bool queued_behind;    /* spins in the queue's own spinlock, inside a rwlock's slow path */
 	bool slow;	       /* in the primitive's slow path or asleep in it: it does wait; false: it
 				* may just be passing (or spins inline, as kernels before 4.2 do) */
+	bool inlined;	       /* ->frame is no primitive: the function that waits has the loop inside;
+				* its ->callee says which, its ->callee_lock for what */
 	enum lock_kind kind;   /* by the primitive, also where the lock itself is unknown */
 };
 

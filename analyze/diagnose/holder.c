@@ -21,13 +21,13 @@
 bool lock_kind_spins(enum lock_kind kind)
 {
 	return kind == LOCK_SPINLOCK || kind == LOCK_RWLOCK || kind == LOCK_BIT_SPINLOCK ||
-	       kind == LOCK_CSD;
+	       kind == LOCK_CSD || kind == LOCK_SEQCOUNT;
 }
 
 static bool kind_has_sections(enum lock_kind kind)
 {
 	return kind == LOCK_SPINLOCK || kind == LOCK_RWLOCK || kind == LOCK_BIT_SPINLOCK ||
-	       kind == LOCK_MUTEX || kind == LOCK_RWSEM || kind == LOCK_SEMAPHORE ||
+	       kind == LOCK_SEQCOUNT || kind == LOCK_MUTEX || kind == LOCK_RWSEM || kind == LOCK_SEMAPHORE ||
 	       kind == LOCK_RTMUTEX || kind == LOCK_PERCPU_RWSEM;
 }
 
@@ -474,8 +474,9 @@ static bool lock_is_lost(const struct question *q)
 {
 	const struct lock *lock = q->lock;
 
-	if (!lock || !lock->has_word || !lock_kind_spins(q->group->kind) ||
-	    q->group->kind == LOCK_CSD)
+	/* A bit or a count may be changed by code that does not look like a lock's. */
+	if (!lock || !lock->has_word ||
+	    (q->group->kind != LOCK_SPINLOCK && q->group->kind != LOCK_RWLOCK))
 		return lock && lock->owner_gone;
 	if (lock->locked != 1 && lock->writer != 1 && lock->readers <= 0)
 		return false;

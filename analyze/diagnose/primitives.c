@@ -168,6 +168,7 @@ static const struct named_primitive table[] = {
 	P("pv_wait_node", SPINLOCK, SLOWPATH, -1, false),
 	P("rcu_barrier", RCU, WAIT, -1, true),
 	P("rcu_barrier_tasks", RCU, WAIT, -1, true),
+	P("read_seqbegin", SEQCOUNT, ACQUIRE, 0, false),
 	P("rep_nop", UNKNOWN, SPIN_AID, -1, false),
 	P("rq_qos_wait", IO, WAIT, -1, true),
 	P("rt_mutex_lock", RTMUTEX, ACQUIRE, -1, true),
@@ -741,6 +742,8 @@ int waits_find(struct arena *arena, const struct stack *stack, struct wait **ret
 
 uint32_t wait_caller(const struct stack *stack, const struct wait *wait)
 {
+	if (wait->inlined)
+		return wait->frame;
 	for (uint32_t i = wait->frame + 1; i < stack->n; i++) {
 		if (stack->frames[i].interrupted)
 			break;

@@ -8,10 +8,17 @@
 enum section frame_section(const struct frame *frame, enum lock_kind kind, int write,
 			   uint64_t address, const struct held_call **ret_site)
 {
+	/* Any bit may be set, and any spinlock belong to a count: only this very one proves anything. */
+	bool only_exact = kind == LOCK_BIT_SPINLOCK || kind == LOCK_SEQCOUNT;
 	enum section section = SECTION_OUTSIDE;
 
 	if (!frame->code_read)
 		return SECTION_UNKNOWN;
+	/* seqlock_t (include/linux/seqlock.h): the count, 4 bytes, then the writers' spinlock. */
+	if (kind == LOCK_SEQCOUNT) {
+		kind = LOCK_SPINLOCK;
+		address += address ? 4 : 0;
+	}
 	for (uint32_t i = 0; i < frame->n_held; i++) {
 		const struct held_call *held = &frame->held[i];
 		enum section here = held->always ? SECTION_INSIDE : SECTION_MAYBE;
@@ -25,6 +32,8 @@ enum section frame_section(const struct frame *frame, enum lock_kind kind, int w
 				continue;
 			if (held->always)
 				here = SECTION_EXACT;
+		} else if (only_exact) {
+			continue;
 		}
 		/* Of several equally sure ones the last is told. */
 		if (here >= section) {

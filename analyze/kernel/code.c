@@ -199,7 +199,15 @@ static enum code_unlock insn_unlock(struct code_insn *slot, const cs_insn *in, c
 			return UNLOCK_SPIN;
 		return slot->unlock_reg == CODE_NO_REG ? UNLOCK_NONE : UNLOCK_BYTE;
 	}
-	if (x->prefix[0] != X86_PREFIX_LOCK || memory->size != 4 || slot->unlock_reg == CODE_NO_REG)
+	if (x->prefix[0] != X86_PREFIX_LOCK || slot->unlock_reg == CODE_NO_REG)
+		return UNLOCK_NONE;
+	if (in->id == X86_INS_BTS && value->type == X86_OP_IMM)
+		return LOCK_BIT;
+	/* clear_bit_unlock() of a constant bit is "lock andb $~bit" (arch/x86/include/asm/bitops.h). */
+	if ((in->id == X86_INS_BTR && value->type == X86_OP_IMM) ||
+	    (in->id == X86_INS_AND && memory->size == 1 && value->type == X86_OP_IMM))
+		return UNLOCK_BIT;
+	if (memory->size != 4)
 		return UNLOCK_NONE;
 	if (in->id == X86_INS_XADD ||
 	    (in->id == X86_INS_SUB && value->type == X86_OP_IMM && value->imm == 0x200) ||
@@ -215,6 +223,14 @@ static enum code_unlock insn_unlock(struct code_insn *slot, const cs_insn *in, c
 static void insn_ask(struct code *code, struct code_insn *jump, unsigned int id, bool test_rax)
 {
 	uint32_t at = (uint32_t)(jump - code->insns);
+
+	/* "lock bts; jb" jumps when the bit was set already. */
+	if (at && code->insns[at - 1].unlock == LOCK_BIT &&
+	    (id == X86_INS_JB || id == X86_INS_JAE)) {
+		jump->tested = (int32_t)at - 1;
+		jump->taken_on_zero = id == X86_INS_JAE;
+		return;
+	}
 
 	if (!test_rax || at < 2 || (id != X86_INS_JE && id != X86_INS_JNE))
 		return;
@@ -277,6 +293,28 @@ static void insn_jump(struct decoder *d, struct code_insn *slot, const cs_insn *
 		insn_ask(d->code, slot, in->id, d->test_rax);
 }
 
+/* The memory that an instruction uses, for those who look at loops. */
+static void insn_memory(struct code_insn *slot, const cs_insn *in)
+{
+	const cs_x86 *x = &in->detail->x86;
+
+	slot->pause = in->id == X86_INS_PAUSE;
+	if (in->id == X86_INS_LEA || in->id == X86_INS_NOP)
+		return;
+	for (uint8_t i = 0; i < x->op_count; i++) {
+		const cs_x86_op *op = &x->operands[i];
+
+		if (op->type == X86_OP_IMM)
+			slot->imm = op->imm;
+		if (op->type != X86_OP_MEM)
+			continue;
+		slot->read_reg = (int8_t)memory_base(op, in->address + in->size, &slot->read_disp);
+		slot->read_size = op->size;
+		slot->stores = (op->access & CS_AC_WRITE) && x->prefix[0] != X86_PREFIX_LOCK &&
+			       op->mem.segment == X86_REG_INVALID;
+	}
+}
+
 static int insn_add(struct decoder *d, const cs_insn *in, const uint8_t *after, size_t left)
 {
 	struct code_insn *slot = ARENA_APPEND(d->arena, d->code->insns, d->code->n);
@@ -300,6 +338,7 @@ static int insn_add(struct decoder *d, const cs_insn *in, const uint8_t *after, 
 		slot->falls = false;
 	} else {
 		insn_effect(d->capstone, slot, in);
+		insn_memory(slot, in);
 		slot->unlock = (uint8_t)insn_unlock(slot, in, after, left);
 	}
 	d->test_rax = tests_rax(in);

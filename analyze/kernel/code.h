@@ -49,6 +49,8 @@ enum code_unlock {
 	UNLOCK_BYTE,   /* a zero byte stored: spin_unlock(), write_unlock(), or none of them */
 	UNLOCK_SPIN,   /* the same in the place of a paravirt call: spin_unlock() for certain */
 	UNLOCK_READER, /* an atomic subtraction of one reader: read_unlock() */
+	UNLOCK_BIT,    /* an atomic clear of one bit: bit_spin_unlock(), or none */
+	LOCK_BIT,      /* an atomic test and set of one bit: bit_spin_lock()'s attempt, or none */
 };
 
 struct code_insn {
@@ -66,10 +68,16 @@ struct code_insn {
 	uint16_t writes;   /* registers changed otherwise than by @effect */
 	int32_t jump;	   /* index of the instruction jumped to, -1 none */
 	int64_t disp, unlock_disp;
+	bool pause;	   /* cpu_relax() */
+	bool stores;	   /* to memory that is no variable of the CPU's own, and not atomically */
+	int8_t read_reg;   /* memory that it reads or writes: this register + read_disp */
+	uint8_t read_size; /* 0: none */
+	int64_t read_disp;
+	int64_t imm;	   /* its immediate operand; 0 none */
 	uint64_t target;   /* of a direct call, or of a jump out of the function; 0 none */
 	/*
-	 * A conditional jump on whether the call at index @tested returned zero: taken when so, or
-	 * when not. -1 none.
+	 * A conditional jump on whether the call at index @tested returned zero, or the bit that was
+	 * tested there was: taken when so, or when not. -1 none.
 	 */
 	int32_t tested;
 	bool taken_on_zero;

@@ -65,7 +65,9 @@ static bool may_fail(const struct lock_effect *effect, bool *ret_zero)
 	if (effect->via)
 		return false;
 	if (effect->what.act == PRIMITIVE_TRYLOCK) {
-		*ret_zero = strcmp(effect->name, "down_trylock") == 0;
+		/* A bit that was zero is ours now. */
+		*ret_zero = strcmp(effect->name, "down_trylock") == 0 ||
+			    effect->what.kind == LOCK_BIT_SPINLOCK;
 		return true;
 	}
 	*ret_zero = true;

@@ -186,7 +186,8 @@ static void stack_asks(struct lock_scene *scene, uint32_t index, const struct st
 	for (uint32_t i = 0; i < n_waits; i++)
 		if (waits[i].lock == index && waits[i].frame < stack->n)
 			party_asks(scene, lock, stack, regs,
-				   context_innermost(stack, waits[i].frame), waits[i].frame + 1, e);
+				   context_innermost(stack, waits[i].frame),
+				   waits[i].frame + !waits[i].inlined, e);
 	for (uint32_t i = 0; i < stack->n; i++)
 		for (uint32_t k = 0; k < stack->frames[i].n_held; k++)
 			if (stack->frames[i].held[k].lock == lock->address)

@@ -221,6 +221,8 @@ void slots_collect(struct lock_scene *scene, const struct stack *stack, const st
 
 static int wait_find(struct lock_scene *scene, const struct waiter *waiter)
 {
+	if (waiter->wait->inlined)
+		return inlined_wait_find(scene, waiter);
 	switch (waiter->wait->kind) {
 	case LOCK_SPINLOCK:
 	case LOCK_RWLOCK:

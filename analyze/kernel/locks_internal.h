@@ -114,6 +114,8 @@ uint64_t waiter_task_address(const struct lock_scene *scene, const struct waiter
 
 /* --- locks_spin.c: the lock that @waiter spins for --- */
 int spin_wait_find(struct lock_scene *scene, const struct waiter *waiter);
+/* A wait in the waiter's own code, which says for what. */
+int inlined_wait_find(struct lock_scene *scene, const struct waiter *waiter);
 /* After all waits are known: places in the queues. */
 void spin_queues_order(struct lock_scene *scene);
 

@@ -293,6 +293,31 @@ static struct candidate passed_lock(struct lock_scene *scene, const struct waite
 	return candidate_weigh(scene, waiter, waiter->stack->frames[caller].callee_lock, false);
 }
 
+int inlined_wait_find(struct lock_scene *scene, const struct waiter *waiter)
+{
+	const struct frame *frame = &waiter->stack->frames[waiter->wait->frame];
+	enum lock_kind kind = waiter->wait->kind;
+	struct lock *lock;
+	uint64_t word;
+
+	if (!address_may_be_lock(scene, frame->callee_lock, 4))
+		return -ENOENT;
+	waiter->wait->lock = spin_lock_get(scene, kind, frame->callee_lock);
+	if (waiter->wait->lock == SNAPSHOT_NONE)
+		return -ENOMEM;
+	lock = &scene->snapshot->locks[waiter->wait->lock];
+	if ((kind != LOCK_BIT_SPINLOCK && kind != LOCK_SEQCOUNT) || lock->word_text)
+		return 0;
+	lock->locked = 1; /* or it would not spin: looked at there */
+	if (kind == LOCK_SEQCOUNT)
+		lock->word_text = "odd: a writer is at work";
+	else if (kernel_read_u64(scene->kernel, lock->address, &word) == 0) {
+		lock->word = word;
+		lock->word_text = "the bit is set";
+	}
+	return 0;
+}
+
 int spin_wait_find(struct lock_scene *scene, const struct waiter *waiter)
 {
 	const struct regs *regs = waiter_regs(scene, waiter);

@@ -8,12 +8,10 @@
  * Not followed: indirect calls and jumps. An address that no followed way reaches is "not read",
  * never "no lock held".
  */
-#include "kernel/sections.h"
+#include "kernel/sections_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-#include "kernel/lock_flow.h"
 
 #define MAX_FUNCTION 65536
 #define MAX_HELPER 4096 /* bytes of a function that is read for what it leaves its caller with */
@@ -23,39 +21,6 @@
 #define MAX_CLEAR_DEPTH 2
 #define MAX_HELPERS 4000 /* read in all: time is bounded, CPUs' stacks come first */
 #define MAX_CALLERS 6 /* frames out for the value of an argument */
-#define N_BUCKETS 1024
-
-struct target {
-	uint64_t address;
-	struct lock_effect effect; /* its lock is the first argument */
-};
-
-struct function {
-	uint64_t start, size;
-	enum { UNREAD, OWN_CALLS, ALL_CALLS } progress;
-	unsigned int depth; /* how many calls away from a frame's function it was met */
-	bool read;    /* false: its code could not be read or followed */
-	bool reading; /* now: it calls itself */
-	bool locks;   /* it calls lock functions itself */
-	bool decoded; /* @code and @flow.values are there */
-	enum { CLEAR_UNKNOWN, CLEAR, NOT_CLEAR } clear;
-	struct code code;
-	struct lock_flow flow; /* ->states NULL: it has nothing to do with locks */
-	struct function *next;
-};
-
-struct sections {
-	struct kernel *kernel;
-	struct arena arena;
-	struct target *targets; /* sorted by address */
-	size_t n_targets;
-	uint64_t *never_return; /* sorted */
-	size_t n_never_return;
-	bool unlocks_inlined;	/* spin_unlock() has no function on this kernel */
-	uint32_t helpers_left;
-	csh capstone;
-	struct function *buckets[N_BUCKETS];
-};
 
 static int address_compare(const void *a, const void *b)
 {
@@ -64,7 +29,7 @@ static int address_compare(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-static const struct target *target_find(const struct sections *s, uint64_t address)
+const struct target *target_find(const struct sections *s, uint64_t address)
 {
 	return bsearch(&address, s->targets, s->n_targets, sizeof(*s->targets), address_compare);
 }
@@ -96,6 +61,15 @@ static const struct lock_effect inlined_writer = {
 static const struct lock_effect inlined_reader = {
 	.name = "queued_read_unlock", .sure = true,
 	.what = { LOCK_RWLOCK, PRIMITIVE_RELEASE, 0, false },
+};
+
+static const struct lock_effect inlined_bit_lock = {
+	.name = "bit_spin_trylock", .sure = true,
+	.what = { LOCK_BIT_SPINLOCK, PRIMITIVE_TRYLOCK, -1, false },
+};
+static const struct lock_effect inlined_bit_unlock = {
+	.name = "bit_spin_unlock", .sure = true,
+	.what = { LOCK_BIT_SPINLOCK, PRIMITIVE_RELEASE, -1, false },
 };
 
 static void target_add(struct sections *s, const char *symbol, const char *name,
@@ -237,6 +211,21 @@ static bool has_lock_call(struct sections *s, const struct function *f, const ui
 	return false;
 }
 
+/* "lock bts $bit, memory", with or without a REX prefix. */
+static bool has_bit_lock(const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i + 5 <= n; i++) {
+		size_t op = i + 1;
+
+		if (bytes[i] != 0xf0)
+			continue;
+		op += (bytes[op] & 0xf0) == 0x40;
+		if (bytes[op] == 0x0f && bytes[op + 1] == 0xba && (bytes[op + 2] >> 3 & 7) == 5)
+			return true;
+	}
+	return false;
+}
+
 /* Does it call anybody who leaves it with a lock more or less? 0, 1, -ENOMEM. */
 static int has_helper_call(struct sections *s, struct function *f, const uint8_t *bytes)
 {
@@ -290,6 +279,10 @@ static int add_unlock(struct sections *s, struct function *f, uint32_t index,
 		return lock_flow_add(&f->flow, &s->arena, index, &inlined_spin, lock, false);
 	case UNLOCK_READER:
 		return lock_flow_add(&f->flow, &s->arena, index, &inlined_reader, lock, true);
+	case LOCK_BIT:
+		return lock_flow_add(&f->flow, &s->arena, index, &inlined_bit_lock, lock, false);
+	case UNLOCK_BIT:
+		return lock_flow_add(&f->flow, &s->arena, index, &inlined_bit_unlock, lock, true);
 	default:
 		r = lock_flow_add(&f->flow, &s->arena, index, &inlined_spin, lock, true);
 		return r ? r :
@@ -308,8 +301,11 @@ static int add_actions(struct sections *s, struct function *f, bool helpers)
 		if ((!insn->unlock && !insn->target) || !code_values_at(f->flow.values, i, &state))
 			continue;
 		target = insn->target ? target_find(s, insn->target) : NULL;
-		if (insn->unlock)
+		/* Bits are locks only to whoever is found to wait for one; no caller is told. */
+		if (insn->unlock && (f->depth == 0 || insn->unlock < UNLOCK_BIT))
 			r = add_unlock(s, f, i, &state);
+		else if (insn->unlock)
+			continue;
 		else if (target)
 			r = lock_flow_add(&f->flow, &s->arena, i, &target->effect,
 					  state.v[CODE_RDI], false);
@@ -388,7 +384,7 @@ static int function_decode(struct sections *s, struct function *f, const uint8_t
 static int function_get(struct sections *s, uint64_t start, uint64_t size,
 			struct function **ret_function)
 {
-	struct function **bucket = &s->buckets[(start >> 4) % N_BUCKETS], *f;
+	struct function **bucket = &s->buckets[(start >> 4) % SECTIONS_BUCKETS], *f;
 
 	for (f = *bucket; f; f = f->next)
 		if (f->start == start) {
@@ -498,7 +494,8 @@ static int effects_check(struct sections *s, struct function *f)
 		const struct lock_effect *effect = &f->flow.effects[i];
 		bool spins = effect->what.kind == LOCK_SPINLOCK || effect->what.kind == LOCK_RWLOCK;
 
-		if (effect->what.act != PRIMITIVE_RELEASE && s->unlocks_inlined && spins)
+		if (effect->what.kind == LOCK_BIT_SPINLOCK ||
+		    (effect->what.act != PRIMITIVE_RELEASE && s->unlocks_inlined && spins))
 			continue;
 		any |= effect->what.act != PRIMITIVE_RELEASE;
 		f->flow.effects[n++] = *effect;
@@ -533,7 +530,7 @@ static int function_open(struct sections *s, struct function *f, bool helpers)
 
 	if (r < 0)
 		return r;
-	f->locks = has_lock_call(s, f, bytes);
+	f->locks = has_lock_call(s, f, bytes) || (f->depth == 0 && has_bit_lock(bytes, f->size));
 	r = f->locks || !helpers ? f->locks : has_helper_call(s, f, bytes);
 	if (r > 0)
 		r = f->decoded ? 0 : function_decode(s, f, bytes);
@@ -569,9 +566,8 @@ static int function_effects(struct sections *s, struct function *f)
 	return r == -ENOMEM ? r : 0;
 }
 
-/* All that can be known of @f's locks, for a frame in it. */
-static int function_read(struct sections *s, uint64_t start, uint64_t size,
-			 struct function **ret_function)
+int function_read(struct sections *s, uint64_t start, uint64_t size,
+		  struct function **ret_function)
 {
 	struct function *f = NULL;
 	int r = function_get(s, start, size, &f);
@@ -596,24 +592,30 @@ static int function_read(struct sections *s, uint64_t start, uint64_t size,
 	return r == -ENOMEM ? r : 0;
 }
 
+int function_need_code(struct sections *s, struct function *f)
+{
+	uint8_t *bytes;
+	int r;
+
+	if (f->decoded)
+		return 0;
+	r = f->read ? bytes_read(s, f->start, f->size, &bytes) : -EINVAL;
+	if (r < 0)
+		return r;
+	r = function_decode(s, f, bytes);
+	f->read = r == 0;
+	free(bytes);
+	return r;
+}
+
 /* --- frames --- */
 
-/* A value of @stack's frame @index, where the code and the registers still tell it. */
-struct reading {
-	struct sections *s;
-	const struct stack *stack;
-	uint32_t index;
-	const struct function *function;
-	unsigned int depth;
-};
-
-static bool frame_at_call(const struct frame *frame)
+bool frame_at_call(const struct frame *frame)
 {
 	return !frame->interrupted && !frame->regs;
 }
 
-/* Where @frame is in its function's code: a call in progress, or what an interrupt struck. */
-static const struct code_insn *frame_insn(const struct frame *frame, const struct function *f)
+const struct code_insn *frame_insn(const struct frame *frame, const struct function *f)
 {
 	const struct code_insn *insn;
 
@@ -654,9 +656,6 @@ static bool read_memory(void *arg, uint64_t address, uint64_t *ret)
 	return kernel_read_u64(reading->s->kernel, address, ret) == 0;
 }
 
-static bool reading_value(struct reading *reading, uint32_t insn, struct value value, int reg,
-			  uint64_t *ret);
-
 /* An argument: what the caller put into the register at its call of this very function. */
 static bool read_entry(void *arg, unsigned int reg, uint64_t *ret)
 {
@@ -674,16 +673,7 @@ static bool read_entry(void *arg, unsigned int reg, uint64_t *ret)
 	    frame->offset == SNAPSHOT_NONE || frame->address < frame->offset ||
 	    function_read(caller.s, frame->address - frame->offset, frame->size, &f) < 0)
 		return false;
-	if (!f->decoded && f->read) {
-		uint8_t *bytes;
-
-		if (bytes_read(caller.s, f->start, f->size, &bytes) < 0)
-			return false;
-		if (function_decode(caller.s, f, bytes) < 0)
-			f->read = false;
-		free(bytes);
-	}
-	if (!f->decoded)
+	if (function_need_code(caller.s, f) < 0)
 		return false;
 	insn = frame_insn(frame, f);
 	if (!insn || insn->target != reading->function->start)
@@ -693,9 +683,8 @@ static bool read_entry(void *arg, unsigned int reg, uint64_t *ret)
 			     (int)reg, ret);
 }
 
-/* @value, or register @reg where that is not negative, before instruction @insn. */
-static bool reading_value(struct reading *reading, uint32_t insn, struct value value, int reg,
-			  uint64_t *ret)
+bool reading_value(struct reading *reading, uint32_t insn, struct value value, int reg,
+		   uint64_t *ret)
 {
 	const struct value_reader reader = { read_reg, read_memory, read_entry, reading };
 	const struct code_values *values = reading->function->flow.values;
@@ -757,10 +746,14 @@ static int frame_set_held(struct reading *reading, struct arena *arena, struct f
 			.address = f->code.insns[action->insn].address +
 				   f->code.insns[action->insn].size,
 			.target = action->effect->name,
-			.via = action->effect->via,
+			/* The kernel's names do not outlive the dump. */
+			.via = action->effect->via ? arena_strdup(arena, action->effect->via) :
+						     NULL,
 			.lock = state->stale & bit ? 0 : action_lock(reading, at, action),
 			.always = (state->must & bit) != 0,
 		};
+		if (action->effect->via && !slot->via)
+			return -ENOMEM;
 	}
 	frame->held = held;
 	frame->n_held = n;

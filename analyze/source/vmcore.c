@@ -8,6 +8,7 @@
 
 #include "diagnose/primitives.h"
 #include "kernel/locks.h"
+#include "kernel/spin_loops.h"
 #include "source/vmcore_internal.h"
 
 void unknown_add(struct snapshot *snapshot, const char *fmt, ...)
@@ -143,7 +144,10 @@ int vmcore_read_stack(struct vmcore *vmcore, struct snapshot *snapshot, struct s
 
 	if (r >= 0)
 		r = sections_annotate(vmcore->sections, &snapshot->arena, stack);
-	return r < 0 ? r : waits_find(&snapshot->arena, stack, ret_waits, ret_n);
+	if (r >= 0)
+		r = waits_find(&snapshot->arena, stack, ret_waits, ret_n);
+	return r < 0 ? r :
+		       spin_loops_find(vmcore->sections, &snapshot->arena, stack, ret_waits, ret_n);
 }
 
 static int task_unwind(struct vmcore *vmcore, struct snapshot *snapshot, uint32_t index)

@@ -17,37 +17,37 @@
 
 /* ---- 31: who cannot have the lock tries again, and again ---- */
 
-struct labjobs {
+struct labsteal {
 	u32 queued;
 	u32 moved;
 	spinlock_t lock; /* protects queued */
 };
 
-static LAB_FN u32 labjobs_move(struct labjobs *jobs)
+static LAB_FN u32 labsteal_move(struct labsteal *jobs)
 {
 	u32 rounds = 0;
 
-	lab_truth_holder(GATE_HELD, "labjobs_move", "labjobs.lock", &jobs->lock);
+	lab_truth_holder(GATE_HELD, "labsteal_move", "labsteal.lock", &jobs->lock);
 	while (!READ_ONCE(jobs->moved))
 		rounds++;
 	return rounds;
 }
 
-static LAB_FN u32 labjobs_balance(struct labjobs *jobs)
+static LAB_FN u32 labsteal_balance(struct labsteal *jobs)
 {
 	u32 rounds;
 
 	spin_lock(&jobs->lock);
-	rounds = labjobs_move(jobs);
+	rounds = labsteal_move(jobs);
 	spin_unlock(&jobs->lock);
 	return rounds;
 }
 
-static LAB_FN u32 labjobs_steal(struct labjobs *jobs)
+static LAB_FN u32 labsteal_take(struct labsteal *jobs)
 {
 	u32 queued;
 
-	lab_truth("waiter", "labjobs_steal", "labjobs.lock", &jobs->lock);
+	lab_truth("waiter", "labsteal_take", "labsteal.lock", &jobs->lock);
 	while (!spin_trylock(&jobs->lock))
 		cpu_relax();
 	queued = jobs->queued;
@@ -55,27 +55,27 @@ static LAB_FN u32 labjobs_steal(struct labjobs *jobs)
 	return queued;
 }
 
-static LAB_FN int labjobs_thread_balance(void *data)
+static LAB_FN int labsteal_thread_balance(void *data)
 {
-	return labjobs_balance(data) ? 0 : -EAGAIN;
+	return labsteal_balance(data) ? 0 : -EAGAIN;
 }
 
-static LAB_FN int labjobs_thread_steal(void *data)
+static LAB_FN int labsteal_thread_take(void *data)
 {
 	lab_gate_wait(GATE_HELD);
-	return labjobs_steal(data) ? 0 : -EAGAIN;
+	return labsteal_take(data) ? 0 : -EAGAIN;
 }
 
-static int labjobs_start(void)
+static int labsteal_start(void)
 {
-	struct labjobs *jobs = kzalloc(sizeof(*jobs), GFP_KERNEL);
+	struct labsteal *jobs = kzalloc(sizeof(*jobs), GFP_KERNEL);
 	int r;
 
 	if (!jobs)
 		return -ENOMEM;
 	spin_lock_init(&jobs->lock);
-	r = lab_thread_start(labjobs_thread_balance, jobs, 0, "lab_balance");
-	return r ? r : lab_threads_start(labjobs_thread_steal, jobs, 1, 3, "lab_steal");
+	r = lab_thread_start(labsteal_thread_balance, jobs, 0, "lab_balance");
+	return r ? r : lab_threads_start(labsteal_thread_take, jobs, 1, 3, "lab_steal");
 }
 
 /* ---- 32: one bit of a word is the lock ---- */
@@ -649,7 +649,7 @@ static int labconn_start(void)
 int more_spin_start(int id)
 {
 	static int (*const starters[])(void) = {
-		[31] = labjobs_start,	 [32] = labslab_start,	  [33] = labclock_start,
+		[31] = labsteal_start,	 [32] = labslab_start,	  [33] = labclock_start,
 		[34] = labdir_start,	 [35] = labmap_start_two, [36] = labmap_start_one,
 		[37] = labpurse_start,	 [38] = labpmu_start,	  [39] = labhop_start,
 		[40] = labconn_start,
