@@ -57,6 +57,18 @@ static bool is_cut_off(const struct stack *stack, uint32_t last)
 	       (context == CONTEXT_IRQ || context == CONTEXT_NMI);
 }
 
+bool wait_is_of_report(const struct stack *stack, const struct wait *wait)
+{
+	uint32_t last = context_outermost(stack, wait->frame);
+
+	if (last + 1 >= stack->n)
+		return false;
+	for (uint32_t i = context_innermost(stack, wait->frame); i <= last; i++)
+		if (function_is_crash_path(stack->frames[i].function))
+			return true;
+	return false;
+}
+
 /*
  * The active context is the innermost one in which something happens. Passed over: the NMI or
  * timer interrupt that took the picture, and interrupts that are only plumbing at this moment.
@@ -75,7 +87,8 @@ static void actor_activate(struct actor *actor)
 		bool crash = false;
 
 		for (uint32_t i = 0; i < actor->n_waits; i++)
-			if (actor->waits[i].frame >= first && actor->waits[i].frame <= last)
+			if (actor->waits[i].frame >= first && actor->waits[i].frame <= last &&
+			    !wait_is_of_report(stack, &actor->waits[i]))
 				wait = &actor->waits[i];
 		for (uint32_t i = first; i <= last; i++)
 			crash |= function_is_crash_path(stack->frames[i].function);

@@ -31,6 +31,12 @@ struct actors {
 	uint32_t n;
 };
 
+/*
+ * Does a watchdog's report or a panic wait here, for the console or the log, on top of what it
+ * interrupted? That is what the lockup led to, not the lockup.
+ */
+bool wait_is_of_report(const struct stack *stack, const struct wait *wait);
+
 /* 0 or -ENOMEM. */
 int actors_build(struct arena *arena, const struct snapshot *snapshot, struct actors *ret_actors);
 

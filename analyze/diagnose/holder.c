@@ -160,6 +160,8 @@ static int gather(struct gathering *g, const struct actors *actors)
 			if (!waiter.wait->slow && waiter.wait->lock == SNAPSHOT_NONE &&
 			    g->snapshot->kind == SOURCE_VMCORE)
 				continue;
+			if (wait_is_of_report(actor->stack, waiter.wait))
+				continue;
 			r = groups_add(g, &waiter, &index);
 			if (r < 0)
 				return r;

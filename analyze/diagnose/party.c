@@ -80,6 +80,23 @@ struct party waiter_party(const struct snapshot *snapshot, const struct waiter *
  * What a holder is doing: the innermost telling frame of what it runs now. In a self-deadlock that
  * would be the waiting, so there it is what was going on where the lock is held.
  */
+/*
+ * What a CPU that holds a lock is at: what it runs now. But an interrupt in passing, a timer's tick,
+ * is not what takes so long: there it is what goes on where the lock is held.
+ */
+static uint32_t holder_at(const struct actor *actor, const struct candidate *c)
+{
+	const struct stack *stack = actor->stack;
+	uint32_t first = actor->first, last = actor->last;
+
+	if (c->section != SNAPSHOT_NONE && c->section > last && first < stack->n &&
+	    stack->frames[first].context == CONTEXT_IRQ) {
+		first = context_innermost(stack, c->section);
+		last = c->section;
+	}
+	return stack_telling(stack, first, last);
+}
+
 struct party holder_party(const struct snapshot *snapshot, const struct group *group)
 {
 	const struct candidate *c = &group->holder;
@@ -102,7 +119,7 @@ struct party holder_party(const struct snapshot *snapshot, const struct group *g
 		if (frame != SNAPSHOT_NONE && !frame_is_telling(&stack->frames[frame]))
 			frame = stack_telling(stack, frame, stack->n);
 	} else {
-		frame = stack_telling(stack, actor->first, actor->last);
+		frame = holder_at(actor, c);
 	}
 	if (frame == SNAPSHOT_NONE)
 		frame = c->section;

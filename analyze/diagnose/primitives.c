@@ -581,6 +581,13 @@ bool function_is_generic(const char *function)
 		"generic_smp_call_function_single_interrupt", "generic_smp_call_function_interrupt",
 		"smp_call_function_single_interrupt", "smp_call_function_interrupt",
 		"cpu_stopper_thread", "tick_sched_timer", "tick_nohz_handler", "task_work_run",
+		"tick_sched_handle", "tick_sched_do_timer", "tick_program_event",
+		"clockevents_program_event", "lapic_next_event", "lapic_next_deadline",
+		"hrtimer_update_next_event", "__hrtimer_get_next_event", "__hrtimer_next_event_base",
+		"hrtimer_forward", "enqueue_hrtimer", "__remove_hrtimer", "timerqueue_add",
+		"timerqueue_del", "update_process_times", "account_process_tick", "scheduler_tick",
+		"sched_tick", "task_tick_fair", "update_wall_time", "timekeeping_advance",
+		"irqtime_account_irq", "perf_event_task_tick",
 		"exit_to_user_mode_loop", "exit_to_user_mode_prepare", "syscall_exit_to_user_mode",
 		"__switch_to", "__switch_to_asm", "__local_bh_enable_ip", "local_bh_enable", "_local_bh_enable", "__local_bh_enable",
 	};

@@ -28,7 +28,8 @@ class Work:
     @staticmethod
     def add_program(cpio, name, path):
         """A program and those of its shared libraries that the archive does not have yet."""
-        there = {lib for base in initramfs.PROGRAMS
+        # Where the suite's own makedumpfile is used, this machine's libraries of it are not there.
+        there = {lib for base in initramfs.PROGRAMS if base != "makedumpfile"
                  for lib in initramfs.libraries(initramfs.which(base))}
         cpio.add(name, pathlib.Path(path).read_bytes())
         for lib in initramfs.libraries(str(path)):
