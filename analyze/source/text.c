@@ -183,7 +183,7 @@ static int input_read(struct input *input, char *buf, size_t size, size_t *ret_n
 			return r;
 		if (input->eof && input->at >= input->n_in && input->kind != XZ) {
 			if (input->mid_frame)
-				input_damaged(input, "cut off");
+				input_damaged(input, input->kind == ZSTD ? "zstd: cut off" : "gzip: cut off");
 			input->done = true;
 			break;
 		}
